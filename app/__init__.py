@@ -1,0 +1,1 @@
+"""Callboard: a Backstage-compatible platform backend."""

@@ -1,0 +1,1 @@
+"""Plain values of the platform graph: no input, no output, no framework."""

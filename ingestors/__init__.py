@@ -1,0 +1,1 @@
+"""Ingestors: one file is one external system, read only (see `app.ports`)."""
