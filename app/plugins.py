@@ -63,8 +63,8 @@ def discover(*packages: str, group: str = "") -> Iterator[Plugin]:
         package = importlib.import_module(name)
         modules.append(package)
         prefix = f"{name}."
-        for found in sorted(pkgutil.iter_modules(package.__path__, prefix), key=lambda m: m.name):
-            modules.append(importlib.import_module(found.name))
+        names = sorted(found.name for found in pkgutil.iter_modules(package.__path__, prefix))
+        modules += map(importlib.import_module, names)
     if group:
         modules += [importlib.import_module(e.module) for e in entry_points(group=group)]
     for module in modules:

@@ -33,8 +33,8 @@ class CatalogFile:
     """A catalog file that was found and read in one go, with the place it came from.
 
     An ingestor that already holds a file's text (a repository listing that carries the text, a
-    checked-out tree) yields this instead of a `Location` to be read later. The platform treats it as
-    a registered location whose content is `content`.
+    checked-out tree) yields this instead of a `Location` to be read later. The platform treats it
+    as a registered location whose content is `content`.
     """
 
     location: str

@@ -14,14 +14,14 @@ from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """Every part matches; no parts match everything."""
 
     parts: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class AnyOf:
     """At least one part matches; no parts match nothing."""
 
     parts: tuple[Expression, ...] = ()
@@ -72,16 +72,16 @@ class IdIn:
     ids: tuple[int, ...]
 
 
-Expression: TypeAlias = All | Any_ | Not | Has | In | HasPrefix | Contains | IdIn
+Expression: TypeAlias = AllOf | AnyOf | Not | Has | In | HasPrefix | Contains | IdIn
 
-EVERYTHING: Expression = All()
-NOTHING: Expression = Any_()
+EVERYTHING: Expression = AllOf()
+NOTHING: Expression = AnyOf()
 
 
 def both(*parts: Expression) -> Expression:
     """Join parts that must all match, leaving out those that match everything."""
     kept = tuple(part for part in parts if part != EVERYTHING)
-    return kept[0] if len(kept) == 1 else All(kept)
+    return kept[0] if len(kept) == 1 else AllOf(kept)
 
 
 def equals(key: str, value: str) -> Expression:
@@ -117,7 +117,7 @@ class FacetCount:
 def keys_of(expression: Expression) -> Iterable[str]:
     """Every key that an expression looks at, repeats included."""
     match expression:
-        case All(parts) | Any_(parts):
+        case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 yield from keys_of(part)
         case Not(part):
