@@ -1,0 +1,121 @@
+"""Connections and transactions on SQLite and PostgreSQL.
+
+There are two ways in: `begin()` for writing and `snapshot()` for reading. Both are explicit, short
+and hold no network call. On SQLite `begin()` takes the write lock at once, so that two writers wait
+for each other instead of failing half way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+
+# How long a writer waits for another one (milliseconds) before it gives up.
+BUSY_TIMEOUT_MS = 30_000
+# Rows hold ready JSON of some kilobytes: larger pages keep most of them off overflow chains.
+PAGE_SIZE = 16_384
+MMAP_SIZE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine and its two kinds of transactions."""
+
+    engine: Engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Tell the two dialects apart, for the few statements that differ."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a writing transaction: a clean exit commits, an exception rolls back."""
+        with self.engine.connect() as connection, connection.begin():
+            if self.is_sqlite:
+                connection.execute(text("BEGIN IMMEDIATE"))
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a reading transaction that sees one committed state from its first read on."""
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.execute(text("BEGIN"))
+            else:
+                connection.execute(
+                    text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                )
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str | URL) -> Database:
+    """Open `url`; an SQLite file and its folder are made if they are missing."""
+    url = make_url(url)
+    if url.get_backend_name() == "sqlite":
+        return Database(_sqlite_engine(url))
+    return Database(_postgres_engine(url))
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, pool_size=8)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver must not begin transactions by itself: `begin()` and `snapshot()` do.
+    connection.isolation_level = None
+    configure_sqlite(connection)
+
+
+def configure_sqlite(connection: sqlite3.Connection) -> None:
+    """Set what every connection to our file needs; also used for held raw connections."""
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        f"page_size = {PAGE_SIZE}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        f"mmap_size = {MMAP_SIZE}",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _postgres_engine(url: URL) -> Engine:
+    url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(
+        url,
+        pool_size=8,
+        max_overflow=8,
+        pool_pre_ping=True,
+        pool_timeout=30,
+        connect_args={"connect_timeout": 10, "application_name": "callboard"},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '30s'")
+            cursor.execute("SET idle_in_transaction_session_timeout = '5min'")
+        connection.commit()
+
+    return engine
