@@ -62,8 +62,10 @@ ref = Table(
 
 # What sources and locations emitted: processed, but not stitched. `parent` is the Location that
 # emitted it, 0 for what a source emitted itself and -1 for what nobody emits any more (an orphan).
-# At most one emission of a ref is `claimed`: the one whose content is served. `document` is the
-# last valid content, `unprocessed` what was read when that could not be processed.
+# `location` is where it was found and the key of the claim: two emissions from one place share a
+# ref, two from different places contend for it. At most one emission of a ref is `claimed`: the one
+# whose content is served. `document` is the last valid content, `unprocessed` what was read last if
+# that could not be processed.
 emission = Table(
     "emission",
     metadata,
@@ -71,7 +73,6 @@ emission = Table(
     Column("ref_id", Id, ForeignKey("ref.id"), nullable=False),
     Column("parent", Id, nullable=False),
     Column("source", Text, nullable=False),
-    Column("location_key", Text, nullable=False),
     Column("location", Text, nullable=False),
     Column("line", Integer, nullable=False, default=0),
     Column("hash", LargeBinary, nullable=False),
@@ -81,6 +82,14 @@ emission = Table(
     Column("discovered_at", Instant, nullable=False),
     UniqueConstraint("ref_id", "parent", "source"),
     Index("ix_emission_parent", "parent", "source"),
+)
+# "At most one is claimed" is held by the database.
+Index(
+    "uq_emission_claimed",
+    emission.c.ref_id,
+    unique=True,
+    sqlite_where=emission.c.claimed,
+    postgresql_where=emission.c.claimed,
 )
 
 # Edges as the origin's author wrote them; the other direction is derived when stitching.
@@ -117,7 +126,7 @@ change = Table(
     Column("operation", Text, nullable=False),  # "create", "update" or "delete"
     Column("etag", Text, nullable=False),
     Column("document", LargeBinary),
-    Column("cause", Text, nullable=False),  # JSON: source, location, line; or actor, request
+    Column("cause", Text, nullable=False),  # JSON, see `app.catalog.causes`
     Column("at", Instant, nullable=False),
     Index("ix_change_entity_id", "entity_id", "seq"),
 )
@@ -151,6 +160,7 @@ stitch = Table(
     "stitch",
     metadata,
     Column("ref_id", Id, primary_key=True, autoincrement=False),
+    Column("cause", Text, nullable=False),
 )
 refresh = Table(
     "refresh",
