@@ -161,8 +161,8 @@ def upgrade() -> None:
         "emission",
         ["ref_id"],
         unique=True,
-        sqlite_where="claimed",
-        postgresql_where="claimed",
+        sqlite_where=sa.text("claimed"),
+        postgresql_where=sa.text("claimed"),
     )
     op.create_table(
         "entity",
