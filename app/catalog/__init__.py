@@ -1,0 +1,1 @@
+"""Entities: ingest, process, relate, stitch, query (`/api/catalog`)."""

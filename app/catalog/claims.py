@@ -1,0 +1,260 @@
+"""Who may say what an entity is: writing emissions, and the claims between them.
+
+A ref is claimed by its first valid emission. Emissions from the same location share the claim, the
+newest content wins; one from another location is a recorded conflict that waits. When the claimed
+emission goes, the oldest waiting one takes over. Relations and stitching follow the claim.
+
+A change here writes emissions, edges and marks for stitching in the caller's transaction; what is
+served changes when `app.catalog.stitching` works the marks off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from app.catalog.causes import cause
+from app.catalog.emission import Counts, Emission, Flaw, Parent
+from app.catalog.relating import RelationFinder
+from app.catalog.store import ORPHAN, Edge, EmissionRow, GraphStore
+from app.db.documents import DocumentCodec
+
+
+def _dump(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a batch will write, collected before anything is written."""
+
+    inserts: list[tuple[int, Emission, bool]] = field(default_factory=list)
+    updates: list[tuple[int, Emission, bool]] = field(default_factory=list)
+    unclaim: list[int] = field(default_factory=list)
+    adopted: list[int] = field(default_factory=list)
+    edges: dict[int, tuple[Emission, bool]] = field(default_factory=dict)
+    causes: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Writes emissions inside one transaction."""
+
+    store: GraphStore
+    codec: DocumentCodec
+    relations_of: RelationFinder
+    now: datetime
+    keeps_orphans: bool = False
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def write(self, parent: Parent, batch: Sequence[Emission], counts: Counts) -> dict[str, int]:
+        """Write what `parent` emits, leaving alone what did not change; answer the refs' numbers.
+
+        A ref that occurs twice in a batch is written as it occurs last, as in Backstage.
+        """
+        latest = {emission.ref: emission for emission in batch}
+        ids = self.store.ref_ids(latest)
+        known = self.store.emissions_of(ids.values())
+        plan = _Plan()
+        for emission in latest.values():
+            ref_id = ids[emission.ref]
+            counts.add([self._decide(plan, parent, (ref_id, emission), known.get(ref_id, []))])
+        self._carry_out(plan, parent)
+        counts.read += len(batch)
+        return ids
+
+    def _decide(
+        self,
+        plan: _Plan,
+        parent: Parent,
+        offer: tuple[int, Emission],
+        rows: Sequence[EmissionRow],
+    ) -> Counts:
+        ref_id, emission = offer
+        mine = next(
+            (r for r in rows if (r.parent, r.source) == (parent.ref_id, parent.source)), None
+        )
+        if mine is not None and mine.hash == emission.hash:
+            return Counts(unchanged=1)
+        holder = next((row for row in rows if row.claimed), None)
+        claims = self._claims(emission, mine, holder)
+        if claims and holder is not None and holder is not mine:
+            plan.unclaim.append(holder.id)
+        plan.adopted += [r.id for r in rows if r.parent == ORPHAN and r is not mine and claims]
+        if mine is None:
+            plan.inserts.append((ref_id, emission, claims))
+        else:
+            plan.updates.append((mine.id, emission, claims))
+        if claims and emission.document is not None:
+            plan.edges[ref_id] = (emission, holder is not None)
+        if claims:
+            plan.causes[ref_id] = cause(
+                source=parent.source, location=emission.location, line=emission.line
+            )
+        loses = not claims and emission.document is not None
+        return Counts(written=1, invalid=bool(emission.flaws), conflicts=loses)
+
+    def _claims(
+        self, emission: Emission, mine: EmissionRow | None, holder: EmissionRow | None
+    ) -> bool:
+        """Tell whether this emission is what will be served.
+
+        One that is not valid claims nothing new, but keeps what it had: its last valid content
+        stays, with the error shown on it.
+        """
+        if emission.document is None:
+            return mine is not None and mine.claimed
+        return (
+            holder is None
+            or holder is mine
+            or holder.parent == ORPHAN
+            or holder.location == emission.location
+        )
+
+    def _carry_out(self, plan: _Plan, parent: Parent) -> None:
+        store, pack = self.store, self._pack
+        store.set_claimed(plan.unclaim, claimed=False)
+        store.update_emissions(plan.updates, pack)
+        store.insert_emissions(parent, plan.inserts, pack, self.now)
+        store.delete_emissions(plan.adopted)
+        self._write_problems(plan, parent)
+        self._write_edges(plan)
+        store.mark_dirty(plan.causes)
+
+    def _pack(self, document: bytes | None) -> bytes | None:
+        return None if document is None else self.codec.pack(document)
+
+    def _write_problems(self, plan: _Plan, parent: Parent) -> None:
+        flaws: dict[int, Sequence[Flaw]] = {row_id: e.flaws for row_id, e, _ in plan.updates}
+        flawed = {ref_id: e.flaws for ref_id, e, _ in plan.inserts if e.flaws}
+        for ref_id, rows in self.store.emissions_of(flawed).items() if flawed else ():
+            for row in rows:
+                if (row.parent, row.source) == (parent.ref_id, parent.source):
+                    flaws[row.id] = flawed[ref_id]
+        if flaws:
+            self.store.replace_problems(flaws, _dump, self.now)
+
+    # -- relations --------------------------------------------------------------------------------
+
+    def _write_edges(self, plan: _Plan) -> None:
+        targets = self.store.ref_ids(
+            {target for emission, _ in plan.edges.values() for _, target in emission.relations}
+        )
+        wanted = {
+            Edge(ref_id, kind, targets[target])
+            for ref_id, (emission, _) in plan.edges.items()
+            for kind, target in emission.relations
+        }
+        replaced = [ref_id for ref_id, (_, had_edges) in plan.edges.items() if had_edges]
+        present = self.store.edges_from(replaced) if replaced else set[Edge]()
+        by = {ref_id: emission.ref for ref_id, (emission, _) in plan.edges.items()}
+        self._change_edges(wanted - present, present - wanted, by, plan.causes)
+
+    def _change_edges(
+        self, added: set[Edge], gone: set[Edge], by: dict[int, str], causes: dict[int, str]
+    ) -> None:
+        self.store.delete_edges(gone)
+        self.store.insert_edges(added)
+        for edge in (*added, *gone):
+            causes.setdefault(edge.target, cause(by=by.get(edge.origin)))
+
+    # -- removing ---------------------------------------------------------------------------------
+
+    def release(
+        self, rows: Iterable[EmissionRow], counts: Counts, *, why: str, eager: bool = False
+    ) -> None:
+        """Remove emissions: their parent does not emit them any more.
+
+        The next claimant takes over. Without one the entity is removed, and so is what it emitted
+        in turn; or it is kept as an orphan if orphans are kept and the removal is not `eager`.
+        """
+        waiting = list(rows)
+        causes = dict[int, str]()
+        while waiting:
+            waiting = self._release_once(waiting, causes, counts, why=why, eager=eager)
+        self.store.mark_dirty(causes)
+
+    def _release_once(
+        self,
+        rows: Sequence[EmissionRow],
+        causes: dict[int, str],
+        counts: Counts,
+        *,
+        why: str,
+        eager: bool,
+    ) -> list[EmissionRow]:
+        going = {row.id for row in rows}
+        others = self.store.emissions_of({row.ref_id for row in rows})
+        followers = list[EmissionRow]()
+        for row in rows:
+            rest = [r for r in others[row.ref_id] if r.id not in going]
+            rest = self._rooted(row.ref_id, rest)
+            heir = next((r for r in rest if r.is_valid), None)
+            causes[row.ref_id] = why
+            if rest and not row.claimed:
+                self.store.delete_emissions([row.id])
+            elif heir is not None:
+                self._inherit(row, heir, causes)
+            elif self.keeps_orphans and not eager and row.claimed and not rest:
+                self._abandon(row, others[row.ref_id])
+            else:
+                self.store.delete_emissions([row.id])
+                counts.removed += row.claimed
+                if not rest:
+                    followers += self._forget(row.ref_id, causes)
+                    going |= {r.id for r in followers}
+        return followers
+
+    def _inherit(self, row: EmissionRow, heir: EmissionRow, causes: dict[int, str]) -> None:
+        self.store.delete_emissions([row.id])
+        self.store.set_claimed([heir.id], claimed=True)
+        packed = self.store.document_of(heir.id)
+        if packed is not None and not heir.claimed:
+            data = orjson.loads(self.codec.unpack(packed))
+            self._replace_edges(row.ref_id, self.relations_of(data), causes)
+
+    def _abandon(self, row: EmissionRow, others: Sequence[EmissionRow]) -> None:
+        stale = [r.id for r in others if r.parent == ORPHAN and r.id != row.id]
+        self.store.delete_emissions(stale)
+        self.store.orphan([row.id])
+
+    def _forget(self, ref_id: int, causes: dict[int, str]) -> list[EmissionRow]:
+        """Remove what a ref without emissions leaves behind; answer what it emitted."""
+        self._replace_edges(ref_id, (), causes)
+        self.store.forget_readings([ref_id])
+        return self.store.emissions_below(ref_id)
+
+    def _replace_edges(
+        self, ref_id: int, relations: Iterable[tuple[str, str]], causes: dict[int, str]
+    ) -> None:
+        relations = tuple(relations)
+        targets = self.store.ref_ids({target for _, target in relations})
+        wanted = {Edge(ref_id, kind, targets[target]) for kind, target in relations}
+        present = self.store.edges_from([ref_id])
+        by = self.store.refs([ref_id])
+        self._change_edges(wanted - present, present - wanted, by, causes)
+
+    def _rooted(self, ref_id: int, rows: list[EmissionRow]) -> list[EmissionRow]:
+        """Leave out emissions that only hold each other up: Locations that name one another."""
+        return [
+            row
+            for row in rows
+            if row.parent in (ORPHAN, 0) or self._reaches_root(row.parent, {ref_id})
+        ]
+
+    def _reaches_root(self, ref_id: int, seen: set[int]) -> bool:
+        frontier = [ref_id]
+        while frontier:
+            ref_id = frontier.pop()
+            if ref_id in seen:
+                continue
+            seen.add(ref_id)
+            for row in self.store.emissions_of([ref_id])[ref_id]:
+                if row.parent in (0, ORPHAN):
+                    return True
+                frontier.append(row.parent)
+        return False

@@ -1,0 +1,203 @@
+"""From emissions and edges to what is served: the final JSON of each entity and its history.
+
+Stitching reads one claimed emission, its problems and the edges around it, and composes the ready
+answer (CONTRACT 1.5, 1.6). It works the `stitch` queue off in batches, each one transaction; an
+entity that comes out as it was writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from app.catalog.emission import status_item
+from app.catalog.store import ORPHAN, Claimed, GraphStore
+from app.db import sequence
+from app.db.documents import DocumentCodec
+from app.db.engine import Database
+from app.db.statements import Statements
+from app.index.terms import DuplicateKeysError, encode_terms
+from app.model.uid import new_uid
+
+BATCH = 500
+ORPHAN_ANNOTATION = "backstage.io/orphan"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """An entity composed, before it has a sequence number."""
+
+    ref_id: int
+    ref: str
+    uid: str
+    etag: str
+    terms: bytes
+    document: bytes
+
+
+@dataclass(slots=True)
+class _Around:
+    """What is known about the refs of a batch."""
+
+    refs: Mapping[int, str]
+    served: Mapping[int, tuple[str, str]]
+    errors: Mapping[int, Sequence[str]]
+    relations: Mapping[int, Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stitcher:
+    """Brings what is served in line with what was emitted."""
+
+    database: Database
+    codec: DocumentCodec
+    reverse: Mapping[str, str]
+    batch: int = field(default=BATCH)
+
+    def stitch_all(self) -> int:
+        """Work off the whole queue; answer how many entities changed."""
+        changed = 0
+        while True:
+            with self.database.begin() as connection:
+                sql = Statements.on(connection)
+                sequence.lock_graph(sql)
+                store = GraphStore(sql)
+                causes = store.dirty(self.batch)
+                changed += self._stitch(store, causes)
+                store.clear_dirty(list(causes))
+            if len(causes) < self.batch:
+                return changed
+
+    def _stitch(self, store: GraphStore, causes: Mapping[int, str]) -> int:
+        if not causes:
+            return 0
+        ids = list(causes)
+        claimed = self._visible(store, store.claimed(ids))
+        around = self._look_around(store, ids, claimed)
+        finals = list[_Final]()
+        for content in claimed:
+            final = self._compose(content, around)
+            if final is not None and self._differs(store, final, around.served):
+                finals.append(final)
+        holds = {content.ref_id for content in claimed}
+        gone = [ref_id for ref_id in around.served if ref_id not in holds]
+        self._write(store, finals, gone, causes, around.served)
+        return len(finals) + len(gone)
+
+    def _visible(self, store: GraphStore, claimed: list[Claimed]) -> list[Claimed]:
+        """Leave out Locations that were never read: they have no final entity (CONTRACT 1.5)."""
+        refs = store.refs(content.ref_id for content in claimed)
+        locations = [i for i, ref in refs.items() if ref.startswith("location:")]
+        unread = set(locations) - store.readings(locations).keys() if locations else set[int]()
+        return [content for content in claimed if content.ref_id not in unread]
+
+    def _look_around(self, store: GraphStore, ids: list[int], claimed: list[Claimed]) -> _Around:
+        relations = defaultdict[int, list[tuple[str, str]]](list)
+        outgoing, incoming = store.relations_around(ids)
+        for ref_id, kind, peer in outgoing:
+            relations[ref_id].append((kind, peer))
+        for ref_id, kind, peer in incoming:
+            relations[ref_id].append((self.reverse[kind], peer))
+        return _Around(
+            refs=store.refs(ids),
+            served=store.served(ids),
+            errors=store.errors_of(content.emission_id for content in claimed),
+            relations=relations,
+        )
+
+    def _compose(self, content: Claimed, around: _Around) -> _Final | None:
+        ref_id = content.ref_id
+        data: dict[str, Any] = orjson.loads(self.codec.unpack(content.document))
+        metadata = data["metadata"]
+        if content.parent == ORPHAN:
+            metadata.setdefault("annotations", {})[ORPHAN_ANNOTATION] = "true"
+        relations = sorted(set(around.relations.get(ref_id, ())))
+        data["relations"] = [{"type": kind, "targetRef": peer} for kind, peer in relations]
+        if errors := around.errors.get(content.emission_id):
+            data["status"] = _status(data.get("status"), errors)
+        metadata.pop("uid", None)
+        etag = (
+            metadata.pop("etag", None)
+            or hashlib.sha1(orjson.dumps(data), usedforsecurity=False).hexdigest()
+        )
+        uid = around.served[ref_id][0] if ref_id in around.served else new_uid()
+        metadata["uid"], metadata["etag"] = uid, etag
+        try:
+            terms = encode_terms(data)
+        except DuplicateKeysError as error:
+            # Backstage cannot stitch such an entity either: what was served before stays.
+            log.warning("cannot stitch", extra={"ref": around.refs[ref_id], "reason": str(error)})
+            return None
+        ref = around.refs[ref_id]
+        return _Final(ref_id, ref, uid, str(etag), terms, orjson.dumps(data))
+
+    def _differs(
+        self, store: GraphStore, final: _Final, served: Mapping[int, tuple[str, str]]
+    ) -> bool:
+        before = served.get(final.ref_id)
+        if before is None or before[1] != final.etag:
+            return True
+        # An etag that its author wrote does not tell one content from another.
+        return store.served_document(final.ref_id) != final.document
+
+    def _write(
+        self,
+        store: GraphStore,
+        finals: Sequence[_Final],
+        gone: Sequence[int],
+        causes: Mapping[int, str],
+        served: Mapping[int, tuple[str, str]],
+    ) -> None:
+        if not finals and not gone:
+            return
+        now = datetime.now(UTC)
+        first = sequence.take(store.sql, len(finals) + len(gone))
+        numbered = list(enumerate(finals, first))
+        store.insert_entities(
+            [
+                (f.ref_id, f.ref, f.uid, f.etag, seq, f.terms, f.document)
+                for seq, f in numbered
+                if f.ref_id not in served
+            ]
+        )
+        store.update_entities(
+            [
+                (f.etag, seq, f.terms, f.document, f.ref_id)
+                for seq, f in numbered
+                if f.ref_id in served
+            ]
+        )
+        store.delete_entities(gone)
+        pack = self.codec.pack
+        store.log(
+            [
+                (
+                    seq,
+                    f.ref_id,
+                    "update" if f.ref_id in served else "create",
+                    f.etag,
+                    pack(f.document),
+                    causes[f.ref_id],
+                    now,
+                )
+                for seq, f in numbered
+            ]
+            + [
+                (seq, ref_id, "delete", served[ref_id][1], None, causes[ref_id], now)
+                for seq, ref_id in enumerate(gone, first + len(finals))
+            ]
+        )
+
+
+def _status(own: Any, errors: Sequence[str]) -> dict[str, Any]:
+    """Append processing errors to the status items that the entity brought itself."""
+    items = list(own.get("items", ())) if isinstance(own, dict) else []
+    return {"items": items + [status_item(orjson.loads(error)) for error in errors]}

@@ -1,0 +1,299 @@
+"""The graph's tables as the write side sees them: SQL and only SQL.
+
+Every method works inside the transaction of the `Statements` it is given; none begins or ends one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from app.catalog.emission import Emission, Flaw, Parent
+from app.db import tables
+from app.db.statements import Statements
+
+ORPHAN = -1
+Packer: TypeAlias = Callable[[bytes | None], bytes | None]
+Dumper: TypeAlias = Callable[[Any], str]
+
+
+class EmissionRow(NamedTuple):
+    """An emission as it is stored, without its documents."""
+
+    id: int
+    ref_id: int
+    parent: int
+    source: str
+    location: str
+    hash: bytes
+    claimed: bool
+    is_valid: bool
+
+
+class Claimed(NamedTuple):
+    """The content that is served for a ref."""
+
+    emission_id: int
+    ref_id: int
+    parent: int
+    location: str
+    source: str
+    line: int
+    document: bytes
+
+
+class Edge(NamedTuple):
+    """A relation as its origin's author wrote it."""
+
+    origin: int
+    type: str
+    target: int
+
+
+_EMISSION = "id, ref_id, parent, source, location, hash, claimed, document IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphStore:
+    """Reads and writes refs, emissions, relations, entities and changes in one transaction."""
+
+    sql: Statements
+
+    # -- refs -------------------------------------------------------------------------------------
+
+    def ref_ids(self, refs: Iterable[str]) -> dict[str, int]:
+        """Answer the number of every ref, giving new ones to those never mentioned before."""
+        wanted = list(refs)
+        found = self.known_refs(wanted)
+        missing = [(ref,) for ref in wanted if ref not in found]
+        if missing:
+            self.sql.insert(tables.ref, ["ref"], missing, conflict="DO NOTHING")
+            found |= self.known_refs([ref for (ref,) in missing])
+        return found
+
+    def known_refs(self, refs: Sequence[str]) -> dict[str, int]:
+        """Answer the numbers of those refs that have one."""
+        return dict(self.sql.rows("SELECT ref, id FROM ref WHERE ref = ANY(?)", list(refs)))
+
+    def refs(self, ids: Iterable[int]) -> dict[int, str]:
+        """Answer the refs behind numbers."""
+        return dict(self.sql.rows("SELECT id, ref FROM ref WHERE id = ANY(?)", list(ids)))
+
+    # -- emissions --------------------------------------------------------------------------------
+
+    def emissions_of(self, ref_ids: Iterable[int]) -> dict[int, list[EmissionRow]]:
+        """Answer every emission of these refs, whoever emitted it; the oldest first."""
+        sql = f"SELECT {_EMISSION} FROM emission WHERE ref_id = ANY(?) ORDER BY id"
+        found = defaultdict[int, list[EmissionRow]](list)
+        for row in self.sql.rows(sql, list(ref_ids)):
+            found[row[1]].append(EmissionRow(*row))
+        return found
+
+    def emissions_by(self, parent: Parent) -> list[EmissionRow]:
+        """Answer everything that `parent` emits."""
+        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ? AND source = ?"
+        return [EmissionRow(*row) for row in self.sql.rows(sql, parent.ref_id, parent.source)]
+
+    def emissions_below(self, ref_id: int) -> list[EmissionRow]:
+        """Answer everything that the Location `ref_id` emits, for whatever source."""
+        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ?"
+        return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
+
+    def emissions_of_source(self, source: str) -> int:
+        """Count the emissions of a source, its Locations' included."""
+        row = self.sql.row("SELECT count(*) FROM emission WHERE source = ?", source)
+        return int(row[0]) if row else 0
+
+    def insert_emissions(
+        self,
+        parent: Parent,
+        rows: Iterable[tuple[int, Emission, bool]],
+        pack: Packer,
+        now: datetime,
+    ) -> None:
+        """Add emissions: (ref number, what was emitted, is it the claimed one)."""
+        self.sql.insert(
+            tables.emission,
+            ["ref_id", "parent", "source", "location", "line", "hash", "claimed", "document",
+             "unprocessed", "discovered_at"],
+            [
+                (ref_id, parent.ref_id, parent.source, e.location, e.line, e.hash, claimed,
+                 pack(e.document), None if e.document else pack(e.unprocessed), now)
+                for ref_id, e, claimed in rows
+            ],
+        )  # fmt: skip
+
+    def update_emissions(self, rows: Iterable[tuple[int, Emission, bool]], pack: Packer) -> None:
+        """Replace emissions by id; what is not valid keeps its last valid document."""
+        valid, broken = list[tuple[object, ...]](), list[tuple[object, ...]]()
+        for emission_id, e, claimed in rows:
+            common = (e.location, e.line, e.hash, claimed)
+            if e.document is None:
+                broken.append((*common, pack(e.unprocessed), emission_id))
+            else:
+                valid.append((*common, pack(e.document), None, emission_id))
+        names = ["location", "line", "hash", "claimed"]
+        self.sql.update(tables.emission, [*names, "document", "unprocessed"], valid)
+        self.sql.update(tables.emission, [*names, "unprocessed"], broken)
+
+    def set_claimed(self, emission_ids: Iterable[int], *, claimed: bool) -> None:
+        """Give or take the claim of emissions; take before giving, a ref has one."""
+        rows = [(claimed, emission_id) for emission_id in emission_ids]
+        self.sql.update(tables.emission, ["claimed"], rows)
+
+    def orphan(self, emission_ids: Iterable[int]) -> None:
+        """Keep emissions that nobody emits any more."""
+        self.sql.update(tables.emission, ["parent"], [(ORPHAN, e) for e in emission_ids])
+
+    def delete_emissions(self, emission_ids: Iterable[int]) -> None:
+        """Remove emissions and their problems."""
+        ids = list(emission_ids)
+        self.sql.execute("DELETE FROM problem WHERE emission_id = ANY(?)", ids)
+        self.sql.execute("DELETE FROM emission WHERE id = ANY(?)", ids)
+
+    def claimed(self, ref_ids: Iterable[int]) -> list[Claimed]:
+        """Answer the content that is served for these refs (packed)."""
+        sql = (
+            "SELECT id, ref_id, parent, location, source, line, document FROM emission "
+            "WHERE claimed AND ref_id = ANY(?)"
+        )
+        return [Claimed(*row) for row in self.sql.rows(sql, list(ref_ids))]
+
+    def document_of(self, emission_id: int) -> bytes | None:
+        """Answer the last valid document of an emission (packed)."""
+        row = self.sql.row("SELECT document FROM emission WHERE id = ?", emission_id)
+        return row[0] if row else None
+
+    # -- problems ---------------------------------------------------------------------------------
+
+    def replace_problems(
+        self, flaws: Mapping[int, Sequence[Flaw]], dump: Dumper, now: datetime
+    ) -> None:
+        """Make these the only problems of these emissions."""
+        self.sql.execute("DELETE FROM problem WHERE emission_id = ANY(?)", list(flaws))
+        self.sql.insert(
+            tables.problem,
+            ["emission_id", "location", "line", "column", "pointer", "error", "at"],
+            [
+                (emission_id, p.location, p.line, p.column, p.pointer, dump(flaw.error), now)
+                for emission_id, found in flaws.items()
+                for flaw in found
+                for p in (flaw.problem,)
+            ],
+        )
+
+    def errors_of(self, emission_ids: Iterable[int]) -> dict[int, list[str]]:
+        """Answer the serialised errors of emissions, in the order they were found."""
+        sql = "SELECT emission_id, error FROM problem WHERE emission_id = ANY(?) ORDER BY id"
+        found = defaultdict[int, list[str]](list)
+        for emission_id, error in self.sql.rows(sql, list(emission_ids)):
+            found[emission_id].append(error)
+        return found
+
+    # -- relations --------------------------------------------------------------------------------
+
+    def edges_from(self, origins: Iterable[int]) -> set[Edge]:
+        """Answer the edges that these refs' authors wrote."""
+        sql = "SELECT origin, type, target FROM relation WHERE origin = ANY(?)"
+        return {Edge(*row) for row in self.sql.rows(sql, list(origins))}
+
+    def insert_edges(self, edges: Iterable[Edge]) -> None:
+        """Add edges that are not there."""
+        self.sql.insert(tables.relation, ["origin", "type", "target"], list(edges))
+
+    def delete_edges(self, edges: Iterable[Edge]) -> None:
+        """Remove edges."""
+        for edge in edges:
+            self.sql.execute(
+                "DELETE FROM relation WHERE origin = ? AND type = ? AND target = ?", *edge
+            )
+
+    def relations_around(
+        self, ids: Sequence[int]
+    ) -> tuple[list[tuple[int, str, str]], list[tuple[int, str, str]]]:
+        """Answer (outgoing, incoming) edges of refs: whose, the type as written, the peer's ref."""
+        outgoing = self.sql.rows(
+            "SELECT r.origin, r.type, p.ref FROM relation r JOIN ref p ON p.id = r.target "
+            "WHERE r.origin = ANY(?)",
+            ids,
+        )
+        incoming = self.sql.rows(
+            "SELECT r.target, r.type, p.ref FROM relation r JOIN ref p ON p.id = r.origin "
+            "WHERE r.target = ANY(?)",
+            ids,
+        )
+        return outgoing, incoming
+
+    # -- stitching --------------------------------------------------------------------------------
+
+    def mark_dirty(self, causes: Mapping[int, str]) -> None:
+        """Ask for refs to be stitched; the first cause of a wait is the one that counts."""
+        self.sql.insert(
+            tables.stitch, ["ref_id", "cause"], list(causes.items()), conflict="DO NOTHING"
+        )
+
+    def dirty(self, limit: int) -> dict[int, str]:
+        """Answer refs that wait to be stitched, with the cause."""
+        return dict(
+            self.sql.rows("SELECT ref_id, cause FROM stitch ORDER BY ref_id LIMIT ?", limit)
+        )
+
+    def clear_dirty(self, ids: Sequence[int]) -> None:
+        """Take refs off the queue."""
+        self.sql.execute("DELETE FROM stitch WHERE ref_id = ANY(?)", list(ids))
+
+    def served(self, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Answer (uid, etag) of those refs that have an entity."""
+        rows = self.sql.rows("SELECT id, uid, etag FROM entity WHERE id = ANY(?)", list(ids))
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def served_document(self, ref_id: int) -> bytes | None:
+        """Answer the ready JSON of an entity."""
+        row = self.sql.row("SELECT document FROM entity WHERE id = ?", ref_id)
+        return row[0] if row else None
+
+    def insert_entities(self, rows: list[tuple[int, str, str, str, int, bytes, bytes]]) -> None:
+        """Add entities: id, ref, uid, etag, seq, terms, document."""
+        self.sql.insert(
+            tables.entity, ["id", "ref", "uid", "etag", "seq", "terms", "document"], rows
+        )
+
+    def update_entities(self, rows: list[tuple[str, int, bytes, bytes, int]]) -> None:
+        """Replace entities: etag, seq, terms, document, id."""
+        self.sql.update(tables.entity, ["etag", "seq", "terms", "document"], rows)
+
+    def delete_entities(self, ids: Sequence[int]) -> None:
+        """Remove entities; their history stays."""
+        self.sql.execute("DELETE FROM entity WHERE id = ANY(?)", list(ids))
+
+    def log(self, rows: list[tuple[int, int, str, str, bytes | None, str, datetime]]) -> None:
+        """Append changes: seq, entity, operation, etag, packed document, cause, time."""
+        self.sql.insert(
+            tables.change,
+            ["seq", "entity_id", "operation", "etag", "document", "cause", "at"],
+            rows,
+        )
+
+    # -- locations that were read -----------------------------------------------------------------
+
+    def readings(self, ref_ids: Iterable[int]) -> dict[int, str]:
+        """Answer the fingerprints of those Locations that were read before."""
+        sql = "SELECT ref_id, fingerprint FROM reading WHERE ref_id = ANY(?)"
+        return dict(self.sql.rows(sql, list(ref_ids)))
+
+    def save_reading(self, ref_id: int, fingerprint: str, now: datetime) -> None:
+        """Remember what a Location held when it was read."""
+        self.sql.insert(
+            tables.reading,
+            ["ref_id", "fingerprint", "read_at"],
+            [(ref_id, fingerprint, now)],
+            conflict="(ref_id) DO UPDATE SET fingerprint = excluded.fingerprint, "
+            "read_at = excluded.read_at",
+        )
+
+    def forget_readings(self, ref_ids: Iterable[int]) -> None:
+        """Make Locations be read again even if they look unchanged, or forget removed ones."""
+        self.sql.execute("DELETE FROM reading WHERE ref_id = ANY(?)", list(ref_ids))
