@@ -138,6 +138,10 @@ class Claims:
         if flaws:
             self.store.replace_problems(flaws, _dump, self.now)
 
+    def note_flaws(self, emission_id: int, flaws: Sequence[Flaw]) -> None:
+        """Make these the flaws of an emission: what reading a Location met."""
+        self.store.replace_problems({emission_id: flaws}, _dump, self.now)
+
     # -- relations --------------------------------------------------------------------------------
 
     def _write_edges(self, plan: _Plan) -> None:

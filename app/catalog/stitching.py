@@ -96,7 +96,8 @@ class Stitcher:
         """Leave out Locations that were never read: they have no final entity (CONTRACT 1.5)."""
         refs = store.refs(content.ref_id for content in claimed)
         locations = [i for i, ref in refs.items() if ref.startswith("location:")]
-        unread = set(locations) - store.readings(locations).keys() if locations else set[int]()
+        readings = store.readings(locations) if locations else {}
+        unread = {i for i in locations if i not in readings or not readings[i].good}
         return [content for content in claimed if content.ref_id not in unread]
 
     def _look_around(self, store: GraphStore, ids: list[int], claimed: list[Claimed]) -> _Around:

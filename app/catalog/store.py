@@ -33,6 +33,17 @@ class EmissionRow(NamedTuple):
     is_valid: bool
 
 
+class PendingRow(NamedTuple):
+    """An emission that is not served, with its documents (packed)."""
+
+    id: int
+    ref: str
+    location: str
+    discovered_at: datetime | str
+    unprocessed: bytes | None
+    document: bytes | None
+
+
 class Claimed(NamedTuple):
     """The content that is served for a ref."""
 
@@ -43,6 +54,14 @@ class Claimed(NamedTuple):
     source: str
     line: int
     document: bytes
+
+
+class ReadingRow(NamedTuple):
+    """How a Location was last read; one that ever was good stays so."""
+
+    ref_id: int
+    fingerprint: str
+    good: bool
 
 
 class Edge(NamedTuple):
@@ -167,6 +186,21 @@ class GraphStore:
         row = self.sql.row("SELECT document FROM emission WHERE id = ?", emission_id)
         return row[0] if row else None
 
+    def emission(self, emission_id: int) -> EmissionRow | None:
+        """Answer one emission."""
+        row = self.sql.row(f"SELECT {_EMISSION} FROM emission WHERE id = ?", emission_id)
+        return EmissionRow(*row) if row else None
+
+    def unprocessed(self, *, served: bool) -> list[PendingRow]:
+        """Answer emissions that are not what is served for their ref, with or without an entity."""
+        test = "e.unprocessed IS NOT NULL AND n.id IS NOT NULL" if served else "n.id IS NULL"
+        sql = (
+            "SELECT e.id, r.ref, e.location, e.discovered_at, e.unprocessed, e.document "
+            "FROM emission e JOIN ref r ON r.id = e.ref_id LEFT JOIN entity n ON n.id = e.ref_id "
+            f"WHERE {test} ORDER BY e.id"
+        )
+        return [PendingRow(*row) for row in self.sql.rows(sql)]
+
     # -- problems ---------------------------------------------------------------------------------
 
     def replace_problems(
@@ -250,6 +284,11 @@ class GraphStore:
         rows = self.sql.rows("SELECT id, uid, etag FROM entity WHERE id = ANY(?)", list(ids))
         return {row[0]: (row[1], row[2]) for row in rows}
 
+    def id_of_uid(self, uid: str) -> int | None:
+        """Answer which ref the entity with this uid has."""
+        row = self.sql.row("SELECT id FROM entity WHERE uid = ?", uid)
+        return int(row[0]) if row else None
+
     def served_document(self, ref_id: int) -> bytes | None:
         """Answer the ready JSON of an entity."""
         row = self.sql.row("SELECT document FROM entity WHERE id = ?", ref_id)
@@ -279,21 +318,39 @@ class GraphStore:
 
     # -- locations that were read -----------------------------------------------------------------
 
-    def readings(self, ref_ids: Iterable[int]) -> dict[int, str]:
-        """Answer the fingerprints of those Locations that were read before."""
-        sql = "SELECT ref_id, fingerprint FROM reading WHERE ref_id = ANY(?)"
-        return dict(self.sql.rows(sql, list(ref_ids)))
+    def readings(self, ref_ids: Iterable[int]) -> dict[int, ReadingRow]:
+        """Answer how those Locations were read that were read before."""
+        sql = "SELECT ref_id, fingerprint, good FROM reading WHERE ref_id = ANY(?)"
+        return {row[0]: ReadingRow(*row) for row in self.sql.rows(sql, list(ref_ids))}
 
-    def save_reading(self, ref_id: int, fingerprint: str, now: datetime) -> None:
+    def all_readings(self) -> list[ReadingRow]:
+        """Answer how every Location was last read."""
+        rows = self.sql.rows("SELECT ref_id, fingerprint, good FROM reading")
+        return [ReadingRow(*row) for row in rows]
+
+    def save_reading(self, reading: ReadingRow, now: datetime) -> None:
         """Remember what a Location held when it was read."""
         self.sql.insert(
             tables.reading,
-            ["ref_id", "fingerprint", "read_at"],
-            [(ref_id, fingerprint, now)],
+            ["ref_id", "fingerprint", "good", "read_at"],
+            [(*reading, now)],
             conflict="(ref_id) DO UPDATE SET fingerprint = excluded.fingerprint, "
-            "read_at = excluded.read_at",
+            "good = excluded.good, read_at = excluded.read_at",
         )
 
+    def ask_for(self, ref_ids: Iterable[int], request: str, now: datetime) -> None:
+        """Ask the background worker to read Locations again."""
+        self.sql.insert(
+            tables.refresh,
+            ["ref_id", "request", "asked_at"],
+            [(ref_id, request, now) for ref_id in ref_ids],
+            conflict="(ref_id) DO UPDATE SET request = excluded.request",
+        )
+
+    def forget_fingerprints(self, ref_ids: Iterable[int]) -> None:
+        """Make Locations be read again even if they look unchanged."""
+        self.sql.execute("UPDATE reading SET fingerprint = '' WHERE ref_id = ANY(?)", list(ref_ids))
+
     def forget_readings(self, ref_ids: Iterable[int]) -> None:
-        """Make Locations be read again even if they look unchanged, or forget removed ones."""
+        """Forget Locations that were removed."""
         self.sql.execute("DELETE FROM reading WHERE ref_id = ANY(?)", list(ref_ids))

@@ -14,14 +14,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+
+from app.db.statements import Statements
 
 # How long a writer waits for another one (milliseconds) before it gives up.
 BUSY_TIMEOUT_MS = 30_000
 # Rows hold ready JSON of some kilobytes: larger pages keep most of them off overflow chains.
 PAGE_SIZE = 16_384
 MMAP_SIZE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class HeldConnection(Statements):
+    """A connection that one thread keeps, and the reading transactions on it."""
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one snapshot for the block; it is taken at the first read."""
+        begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self.connection.execute(begin)
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Give the connection back to the database."""
+        self.connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,24 @@ class Database:
                 yield connection
             finally:
                 connection.rollback()
+
+    def hold(self) -> HeldConnection:
+        """Open a connection of the driver's own, to be kept by one thread for its reads."""
+        url = self.engine.url
+        if self.is_sqlite:
+            file = sqlite3.connect(
+                url.database or ":memory:",
+                timeout=BUSY_TIMEOUT_MS / 1000,
+                isolation_level=None,
+                cached_statements=256,
+                check_same_thread=False,
+            )
+            configure_sqlite(file)
+            file.execute("PRAGMA query_only = ON")
+            return HeldConnection(file, is_sqlite=True)
+        options = self.engine.dialect.create_connect_args(url)[1]
+        raw = psycopg.connect(**options, autocommit=True, connect_timeout=10)
+        return HeldConnection(raw, is_sqlite=False)
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -146,12 +146,14 @@ problem = Table(
     Index("ix_problem_emission_id", "emission_id"),
 )
 
-# How each Location was last read; the fingerprint makes an unchanged one cost nothing.
+# How each Location was last read. `fingerprint` is JSON, what every place that was read held then:
+# while they all hold the same there is nothing to do. One that never was `good` is not served.
 reading = Table(
     "reading",
     metadata,
     Column("ref_id", Id, primary_key=True, autoincrement=False),
     Column("fingerprint", Text, nullable=False),
+    Column("good", Boolean, nullable=False),
     Column("read_at", Instant, nullable=False),
 )
 
@@ -166,6 +168,7 @@ refresh = Table(
     "refresh",
     metadata,
     Column("ref_id", Id, primary_key=True, autoincrement=False),
+    Column("request", Text, nullable=False),  # tells one call from the next
     Column("asked_at", Instant, nullable=False),
 )
 

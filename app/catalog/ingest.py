@@ -1,0 +1,326 @@
+"""Ingesting: from sources and Locations to the graph, in short transactions.
+
+A source is read between transactions, never inside one. Whatever happens half way, the graph holds
+what was committed and the next run finishes the rest: a partial read only adds, and what could not
+be read stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import orjson
+
+from app.catalog.causes import cause
+from app.catalog.emission import Counts, Emission, Flaw, Parent
+from app.catalog.locations import (
+    LocationEntity,
+    Target,
+    TargetRead,
+    flaw_at,
+    generated,
+    is_unchanged,
+    read_target,
+)
+from app.catalog.processing import Processor
+from app.catalog.stitching import Stitcher
+from app.catalog.store import EmissionRow, GraphStore, ReadingRow
+from app.catalog.writing import GraphWriter
+from app.db.statements import Statements
+from app.errors import ConflictError, InputError
+from app.model.entity import CatalogFile, Entity
+from app.model.problem import Problem
+from app.ports import Content, Ingestor
+
+BATCH = 500
+# With this many emissions written, what is served is brought up to date before reading on.
+STITCH_AFTER = 20_000
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How much one run may remove before it stops and asks: a `share`, above a `minimum`."""
+
+    share: float = 0.5
+    minimum: int = 100
+
+    def refuses(self, removed: int, total: int) -> bool:
+        """Tell whether removing so many is implausible: a revoked token looks like an empty set."""
+        return removed > self.minimum and removed > self.share * total
+
+
+class StoppedError(Exception):
+    """The run was asked to stop; what it committed stays."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did, and every flaw it met."""
+
+    counts: Counts = field(default_factory=Counts)
+    flaws: list[Flaw] = field(default_factory=list)
+    stitched: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state of one walk over sources and Locations."""
+
+    report: Report = field(default_factory=Report)
+    waiting: deque[tuple[int, int]] = field(default_factory=deque)
+    visited: set[int] = field(default_factory=set)
+    given: dict[int, CatalogFile] = field(default_factory=dict)
+    unstitched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Reads sources and Locations into the graph. Holds no state between calls."""
+
+    writer: GraphWriter
+    processor: Processor
+    stitcher: Stitcher
+    guard: Guard = Guard()
+    revision: str = ""
+    max_depth: int = 32
+    stop: threading.Event = field(default_factory=threading.Event)
+    progress: Callable[[Counts], None] = lambda _: None
+
+    # -- sources ----------------------------------------------------------------------------------
+
+    def source(self, name: str, ingestor: Ingestor) -> Report:
+        """Store a source's whole snapshot, read the Locations in it, remove what it lacks now.
+
+        Raises what the ingestor raises; then nothing was removed.
+        """
+        run = _Run()
+        parent = Parent(name)
+        seen, spared = set[int](), set[str]()
+        for found in batches(ingestor.snapshot(), BATCH):
+            spared |= {item.location for item in found if isinstance(item, Problem)}
+            seen |= self._roots(run, parent, found)
+        self._sweep_source(run, parent, seen, spared)
+        self._walk(run)
+        return run.report
+
+    def _roots(self, run: _Run, parent: Parent, found: Sequence[object]) -> set[int]:
+        emissions, files = list[Emission](), dict[str, CatalogFile]()
+        for item in found:
+            if isinstance(item, Entity):
+                emissions.append(self.processor.entity(item, item.location))
+            elif isinstance(item, CatalogFile):
+                kind, _, target = item.location.partition(":")
+                entity = generated(kind, target)
+                emissions.append(self.processor.entity(entity, entity.location))
+                files[emissions[-1].ref] = item
+            elif isinstance(item, Problem):
+                log.warning("problem", extra={"problem": str(item)})
+        ids = self._write(run, parent, emissions)
+        for ref, ref_id in ids.items():
+            if ref in files:
+                run.given[ref_id] = files[ref]
+            if ref.startswith("location:"):
+                run.waiting.append((ref_id, 1))
+        return set(ids.values())
+
+    def _sweep_source(self, run: _Run, parent: Parent, seen: set[int], spared: set[str]) -> None:
+        with self.writer.begin() as claims:
+            rows = claims.store.emissions_by(parent)
+            gone = [r for r in rows if r.ref_id not in seen and r.location not in spared]
+            self._check_removal(parent, len(gone), len(rows))
+            claims.release(gone, run.report.counts, why=cause(source=parent.source), eager=True)
+
+    def _check_removal(self, parent: Parent, removed: int, total: int) -> None:
+        if self.guard.refuses(removed, total):
+            raise ConflictError(
+                f"{parent.source} would remove {removed} of its {total} entities, more than "
+                f"catalog.massRemoval allows ({self.guard.share:.0%} above {self.guard.minimum}); "
+                "nothing was removed. If that is meant, raise the limit and run again"
+            )
+
+    # -- locations --------------------------------------------------------------------------------
+
+    def locations(self, ref_ids: Iterable[int]) -> Report:
+        """Read these Locations and all that they lead to, as far as they changed."""
+        run = _Run()
+        run.waiting.extend((ref_id, 1) for ref_id in ref_ids)
+        self._walk(run)
+        return run.report
+
+    def all_readings(self, sql: Statements) -> list[ReadingRow]:
+        """Answer how every Location was last read."""
+        return GraphStore(sql).all_readings()
+
+    def _walk(self, run: _Run) -> None:
+        try:
+            while run.waiting:
+                ref_id, depth = run.waiting.popleft()
+                if ref_id in run.visited:
+                    continue
+                run.visited.add(ref_id)
+                self._visit(run, ref_id, depth)
+                if run.unstitched >= STITCH_AFTER:
+                    self._stitch(run)
+        finally:
+            self._stitch(run)
+
+    def _stitch(self, run: _Run) -> None:
+        run.report.stitched += self.stitcher.stitch_all()
+        run.unstitched = 0
+
+    def _visit(self, run: _Run, ref_id: int, depth: int) -> None:
+        location, before = self._load(ref_id)
+        if location is None:
+            return
+        if depth > self.max_depth:
+            message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
+            self._finish(
+                run, location, [], [flaw_at(location.location, InputError(message))], before
+            )
+            return
+        given = run.given.pop(ref_id, None)
+        if self._is_unchanged(before.fingerprint, given):
+            run.report.counts.unchanged += 1
+        else:
+            self._read(run, location, before, given)
+        with self.writer.look() as store:
+            children = store.emissions_below(ref_id)
+            refs = store.refs(row.ref_id for row in children)
+        run.waiting.extend(
+            (row.ref_id, depth + 1)
+            for row in children
+            if row.claimed and refs[row.ref_id].startswith("location:")
+        )
+
+    def _load(self, ref_id: int) -> tuple[LocationEntity | None, ReadingRow]:
+        never = ReadingRow(ref_id, "", good=False)
+        with self.writer.look() as store:
+            for row in store.claimed([ref_id]):
+                data = orjson.loads(self.writer.codec.unpack(row.document))
+                ref = store.refs([ref_id])[ref_id]
+                location = LocationEntity(ref_id, ref, row.emission_id, row.source, data)
+                return location, store.readings([ref_id]).get(ref_id, never)
+        return None, never
+
+    def _is_unchanged(self, fingerprint: str, given: CatalogFile | None) -> bool:
+        """Ask every place that was read whether it still holds the same."""
+        known = orjson.loads(fingerprint) if fingerprint else {}
+        if known.pop("", None) != self.revision:
+            return False
+        if given is not None:
+            return bool(given.fingerprint) and known.get(given.location) == given.fingerprint
+        readers = self.processor.readers
+        return all(is_unchanged(readers, place, sign) for place, sign in known.items())
+
+    def _read(
+        self,
+        run: _Run,
+        location: LocationEntity,
+        before: ReadingRow,
+        given: CatalogFile | None,
+    ) -> None:
+        """Read every target, write what it holds, and remove what it holds no longer."""
+        seen, done, broken = set[int](), set[str](), set[str]()
+        flaws, fingerprints = list[Flaw](), {"": self.revision}
+        parent = Parent(location.source, location.ref_id)
+        for read in self._reads(location, given):
+            if read.flaw is not None:
+                flaws.append(read.flaw)
+                # Whatever will be found there counts as changed.
+                fingerprints[read.target.location] = ""
+                continue
+            fingerprints[read.target.location] = read.fingerprint
+            for content in read.contents:
+                processed = self.processor.file(content, location.origin)
+                fingerprints |= processed.fingerprints
+                if processed.flaws:
+                    flaws += processed.flaws
+                    broken.add(content.location)
+                    continue
+                done.add(content.location)
+                for batch in batches(processed.emissions, BATCH):
+                    seen |= set(self._write(run, parent, batch).values())
+                    run.report.flaws += [flaw for e in batch for flaw in e.flaws]
+        failed = any(flaw.problem.location not in broken for flaw in flaws)
+        with self.writer.look() as store:
+            rows = store.emissions_by(parent)
+        gone = [
+            row
+            for row in rows
+            if row.ref_id not in seen
+            and row.location not in broken
+            and (not failed or row.location in done)
+        ]
+        if self.guard.refuses(len(gone), len(rows)):
+            try:
+                self._check_removal(parent, len(gone), len(rows))
+            except ConflictError as error:
+                flaws.append(flaw_at(location.location, error))
+            gone = []
+        good = before.good or bool(done) or not flaws
+        after = ReadingRow(location.ref_id, orjson.dumps(fingerprints).decode(), good)
+        self._finish(run, location, gone, flaws, after)
+
+    def _reads(self, location: LocationEntity, given: CatalogFile | None) -> Iterator[TargetRead]:
+        try:
+            for target in location.targets(self.processor.readers):
+                if given is not None:
+                    content = Content(given.location, given.content)
+                    yield TargetRead(target, (content,), given.fingerprint)
+                else:
+                    yield read_target(self.processor.readers, location, target)
+        except InputError as error:
+            yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
+
+    def _write(self, run: _Run, parent: Parent, batch: Sequence[Emission]) -> dict[str, int]:
+        if self.stop.is_set():
+            raise StoppedError
+        self.writer.codec.learn([e.document for e in batch if e.document])
+        with self.writer.begin() as claims:
+            ids = claims.write(parent, batch, run.report.counts)
+        run.unstitched += len(batch)
+        self.progress(run.report.counts)
+        return ids
+
+    def _finish(
+        self,
+        run: _Run,
+        location: LocationEntity,
+        gone: Sequence[EmissionRow],
+        flaws: Sequence[Flaw],
+        after: ReadingRow,
+    ) -> None:
+        run.report.flaws += flaws
+        with self.writer.begin() as claims:
+            store = claims.store
+            why = cause(source=location.source, location=location.location)
+            claims.release(gone, run.report.counts, why=why)
+            if self._flaws_differ(store, location, flaws):
+                claims.note_flaws(location.emission_id, flaws)
+                store.mark_dirty({location.ref_id: why})
+            before = store.readings([location.ref_id]).get(location.ref_id)
+            if after.good and not (before and before.good):
+                store.mark_dirty({location.ref_id: why})
+            if after != before:
+                store.save_reading(after, claims.now)
+
+    def _flaws_differ(
+        self, store: GraphStore, location: LocationEntity, flaws: Sequence[Flaw]
+    ) -> bool:
+        known = store.errors_of([location.emission_id]).get(location.emission_id, [])
+        return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut a stream into lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,138 @@
+"""`$text`, `$json` and `$yaml`: file contents put in place of a reference (CONTRACT 1.6).
+
+An object with exactly one of these keys and a string value is replaced by what that file holds.
+Anything else that starts with `$` is left alone, so that `$ref` survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.catalog.readers import Readers
+from app.errors import CallboardError, InputError
+from app.model import documents
+from app.model.problem import Problem
+from app.scm.reading import spoken
+
+KEYS = ("$text", "$json", "$yaml")
+MARKS = tuple(key.encode() for key in KEYS)
+# How many placeholders one entity may have; each costs a read.
+MAX_PLACEHOLDERS = 100
+
+
+class PlaceholderError(InputError):
+    """A placeholder could not be filled in; `pointer` says which."""
+
+    def __init__(self, message: str, pointer: str) -> None:
+        """Say what went wrong with the placeholder at the JSON pointer."""
+        super().__init__(message)
+        self.pointer = pointer
+
+
+@dataclass(slots=True)
+class Placeholders:
+    """Fills in the placeholders of entities of one file, and remembers what it read."""
+
+    readers: Readers
+    base: str
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    _budget: int = MAX_PLACEHOLDERS
+
+    def fill(self, value: Any, pointer: str = "") -> Any:
+        """Answer `value` with its placeholders replaced; raises `PlaceholderError`."""
+        if isinstance(value, list):
+            return [self.fill(item, f"{pointer}/{place}") for place, item in enumerate(value)]
+        if not isinstance(value, Mapping):
+            return value
+        if len(value) == 1:
+            ((key, target),) = value.items()
+            if key in KEYS and isinstance(target, str):
+                return self._resolve(key, target, f"{pointer}/{key}")
+        return {
+            key: self.fill(item, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+            for key, item in value.items()
+        }
+
+    def _resolve(self, key: str, target: str, pointer: str) -> Any:
+        kind, _, base = self.base.partition(":")
+        if kind != "url":
+            raise PlaceholderError(
+                f"Placeholder {key} could not form a URL out of {base} and {target}", pointer
+            )
+        self._budget -= 1
+        if self._budget < 0:
+            raise PlaceholderError(
+                f"Placeholder {key} is one too many: an entity may have {MAX_PLACEHOLDERS}", pointer
+            )
+        text = self._read(key, target, base, pointer)
+        return _PARSERS[key](text, key, target, pointer)
+
+    def _read(self, key: str, target: str, base: str, pointer: str) -> bytes:
+        reader = self.readers.reader("url")
+        try:
+            url = reader.resolve(target, base)
+            if not reader.same_repository(url, base):
+                raise PlaceholderError(
+                    "Placeholder may only reference files from the same repository as the entity",
+                    pointer,
+                )
+            # Until it is read, whatever is there counts as changed.
+            self.fingerprints[f"url:{url}"] = ""
+            reading = reader.read(url)
+        except PlaceholderError:
+            raise
+        except CallboardError as error:
+            raise self._unreadable(key, target, error, pointer) from error
+        if reading is None or not reading.contents:
+            raise PlaceholderError(f"Placeholder {key} could not read location {target}", pointer)
+        self.fingerprints[f"url:{url}"] = reading.fingerprint
+        return reading.contents[0].data
+
+    def _unreadable(
+        self, key: str, target: str, error: CallboardError, pointer: str
+    ) -> PlaceholderError:
+        return PlaceholderError(
+            f"Placeholder {key} could not read location {target}, {spoken(error)}", pointer
+        )
+
+
+def _text(data: bytes, _key: str, _target: str, _pointer: str) -> str:
+    return data.decode("utf-8", errors="replace")
+
+
+def _json(data: bytes, key: str, target: str, pointer: str) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        message = f"Placeholder {key} failed to parse JSON data at {target}, {error}"
+        raise PlaceholderError(message, pointer) from error
+
+
+def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:
+    values, problem = documents.values(data)
+    if problem is not None:
+        raise PlaceholderError(
+            f"Placeholder {key} found an error in the data at {target}, {_where(problem)}", pointer
+        )
+    if len(values) != 1:
+        raise PlaceholderError(
+            f"Placeholder {key} expected to find exactly one document of data at {target}, "
+            f"found {len(values)}",
+            pointer,
+        )
+    return values[0]
+
+
+def _where(problem: Problem) -> str:
+    return f"{problem.message} (line {problem.line})"
+
+
+_PARSERS: Mapping[str, Callable[[bytes, str, str, str], Any]] = {
+    "$text": _text,
+    "$json": _json,
+    "$yaml": _yaml,
+}

@@ -1,0 +1,163 @@
+"""From what was read to what is emitted: one file, one entity at a time (CONTRACT 1.6).
+
+The steps are Backstage's and in its order: placeholders, sorting, location annotations, the checks
+of the envelope and of field formats, the kind's own schema, and the relations. An entity that fails
+is emitted with its flaw and without a document; a file that fails emits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.catalog.emission import Emission, Flaw
+from app.catalog.placeholders import MARKS, PlaceholderError, Placeholders
+from app.catalog.readers import Readers
+from app.catalog.rules import Rules
+from app.errors import InputError
+from app.model import documents, policies
+from app.model.documents import Limits
+from app.model.entity import Entity
+from app.model.faults import ProcessingError
+from app.model.kinds import KindRegistry
+from app.model.problem import Problem
+from app.model.ref import EntityRef
+from app.ports import Content
+
+LOCATION = "backstage.io/managed-by-location"
+ORIGIN = "backstage.io/managed-by-origin-location"
+VIEW_URL = "backstage.io/view-url"
+PLACEHOLDER_FAILURE = "Processor PlaceholderProcessor threw an error while preprocessing"
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What a file came to: its entities, or the flaws that stopped it."""
+
+    emissions: tuple[Emission, ...]
+    flaws: tuple[Flaw, ...]
+    fingerprints: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """Turns files and entities into emissions; holds no state between calls."""
+
+    kinds: KindRegistry
+    rules: Rules
+    readers: Readers
+    limits: Limits
+
+    def file(self, content: Content, origin: str) -> Processed:
+        """Process a catalog file of a tree of locations that began at `origin`.
+
+        As in Backstage, one document that cannot be read, or is of a kind that the rules refuse,
+        stops the whole file; one that is merely invalid stops nothing but itself.
+        """
+        entities, flaws = list[Entity](), list[Flaw]()
+        for found in documents.iterate(content.data, content.location, self.limits):
+            if isinstance(found, Problem):
+                flaws.append(_flaw_of(found))
+            elif (flaw := self._refusal(found, origin)) is not None:
+                flaws.append(flaw)
+            else:
+                entities.append(found)
+        if flaws:
+            return Processed((), tuple(flaws), {})
+        placeholders = self._placeholders(content)
+        emissions = tuple(
+            self.entity(entity, origin, content.data, placeholders) for entity in entities
+        )
+        return Processed(emissions, (), placeholders.fingerprints if placeholders else {})
+
+    def _placeholders(self, content: Content) -> Placeholders | None:
+        """Look for placeholders only in a file whose text has one."""
+        if not any(mark in content.data for mark in MARKS):
+            return None
+        return Placeholders(self.readers, content.location)
+
+    def _refusal(self, entity: Entity, origin: str) -> Flaw | None:
+        error = policies.check_envelope(entity.data)
+        if error is None and not self.rules.admit(entity.data, origin):
+            error = ProcessingError(
+                "NotAllowedError",
+                f"Entity {entity.ref} at {entity.location}, originated at {origin}, "
+                "is not of an allowed kind for that location",
+                pointer="/kind",
+            )
+        return None if error is None else _flaw(error, entity, b"")
+
+    def entity(
+        self,
+        entity: Entity,
+        origin: str,
+        text: bytes = b"",
+        placeholders: Placeholders | None = None,
+    ) -> Emission:
+        """Process one entity whose envelope is known to be sound.
+
+        `text` is the file it stands in, for naming the line and column of a flaw.
+        """
+        data = _located(entity, origin)
+        ref = str(
+            EntityRef.of(data["kind"], data["metadata"].get("namespace"), data["metadata"]["name"])
+        )
+        unprocessed = _json(data)
+        try:
+            if placeholders is not None:
+                data = placeholders.for_entity().fill(data)
+            data, relations = self._steps(data)
+        except PlaceholderError as error:
+            cause = ProcessingError("Error", str(error))
+            wrapped = ProcessingError(
+                "InputError", PLACEHOLDER_FAILURE, pointer=error.pointer, cause=cause
+            )
+            return _invalid(ref, entity, unprocessed, _flaw(wrapped, entity, text))
+        except ProcessingError as error:
+            return _invalid(ref, entity, unprocessed, _flaw(error, entity, text))
+        return Emission(ref, entity.location, entity.line, _json(data), unprocessed, relations)
+
+    def _steps(self, data: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
+        """Run the steps that need nothing but the entity; raises `ProcessingError`."""
+        raise NotImplementedError
+
+    def relations_of(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Derive the edges of an entity that was processed before."""
+        raise NotImplementedError
+
+
+def _located(entity: Entity, origin: str) -> dict[str, Any]:
+    """Copy an entity and note where it was found; what its file says about that is overruled."""
+    metadata = dict(entity.data["metadata"])
+    own = metadata.get("annotations")
+    if own is None or isinstance(own, Mapping):
+        metadata["annotations"] = {**(own or {}), LOCATION: entity.location, ORIGIN: origin}
+    return {**entity.data, "metadata": metadata}
+
+
+def _invalid(ref: str, entity: Entity, unprocessed: bytes, flaw: Flaw) -> Emission:
+    return Emission(ref, entity.location, entity.line, None, unprocessed, (), (flaw,))
+
+
+def _json(data: Any) -> bytes:
+    try:
+        return orjson.dumps(data)
+    except TypeError as error:
+        raise InputError(f"cannot be written as JSON: {error}") from error
+
+
+def _flaw_of(problem: Problem) -> Flaw:
+    return Flaw({"name": problem.name, "message": problem.message}, problem)
+
+
+def _flaw(error: ProcessingError, entity: Entity, text: bytes) -> Flaw:
+    line, column = (
+        documents.position_in(text, entity.line, error.pointer) if text else (entity.line, 0)
+    )
+    problem = Problem(
+        entity.location, str(error), error.name, line, column, error.pointer, str(entity.ref)
+    )
+    return Flaw(error.as_json(), problem)

@@ -1,0 +1,74 @@
+"""The graph's tables as the read side sees them: the few statements behind every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.db import sequence
+from app.db.statements import Statements
+from app.index.index import IndexRow
+
+_LOAD_BATCH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStore:
+    """Reads inside one snapshot of the database."""
+
+    sql: Statements
+
+    def newest(self) -> int:
+        """Answer the newest sequence number this snapshot sees."""
+        return sequence.newest(self.sql)
+
+    def changed_since(self, seq: int, limit: int) -> list[int]:
+        """Answer the entities changed after `seq`, each once."""
+        rows = self.sql.rows("SELECT entity_id FROM change WHERE seq > ? LIMIT ?", seq, limit)
+        return list(dict.fromkeys(row[0] for row in rows))
+
+    def index_rows(self, ids: Sequence[int]) -> list[IndexRow]:
+        """Answer what the index needs to know of entities."""
+        sql = "SELECT id, ref, uid, terms FROM entity WHERE id = ANY(?)"
+        return [IndexRow(*row) for row in self.sql.rows(sql, list(ids))]
+
+    def all_rows(self) -> Iterator[IndexRow]:
+        """Answer what the index needs to know of every entity, by id."""
+        last = 0
+        sql = "SELECT id, ref, uid, terms FROM entity WHERE id > ? ORDER BY id LIMIT ?"
+        while rows := self.sql.rows(sql, last, _LOAD_BATCH):
+            yield from (IndexRow(*row) for row in rows)
+            last = rows[-1][0]
+
+    def documents(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Answer the ready JSON of entities by id."""
+        sql = "SELECT id, document FROM entity WHERE id = ANY(?)"
+        return dict(self.sql.rows(sql, list(ids)))
+
+    def document_by_ref(self, ref: str) -> bytes | None:
+        """Answer the ready JSON of one entity."""
+        row = self.sql.row("SELECT document FROM entity WHERE ref = ?", ref)
+        return row[0] if row else None
+
+    def documents_by_ref(self, refs: Sequence[str]) -> dict[str, bytes]:
+        """Answer the ready JSON of entities by ref."""
+        sql = "SELECT ref, document FROM entity WHERE ref = ANY(?)"
+        return dict(self.sql.rows(sql, list(dict.fromkeys(refs))))
+
+    def document_by_uid(self, uid: str) -> bytes | None:
+        """Answer the ready JSON of the entity with this uid."""
+        row = self.sql.row("SELECT document FROM entity WHERE uid = ?", uid)
+        return row[0] if row else None
+
+    def id_of(self, ref: str) -> int | None:
+        """Answer the number of a ref that has an entity."""
+        row = self.sql.row("SELECT id FROM entity WHERE ref = ?", ref)
+        return row[0] if row else None
+
+    def parents(self, ids: Iterable[int]) -> dict[int, list[int]]:
+        """Answer which refs emit these, the oldest emission first."""
+        sql = "SELECT ref_id, parent FROM emission WHERE ref_id = ANY(?) AND parent > 0 ORDER BY id"
+        found = dict[int, list[int]]()
+        for ref_id, parent in self.sql.rows(sql, list(ids)):
+            found.setdefault(ref_id, []).append(parent)
+        return found

@@ -1,0 +1,1 @@
+"""Background work: when sources are due, who reads them, and what each run came to."""

@@ -1,0 +1,139 @@
+"""The background worker: one loop that does what is due and what was asked for.
+
+It runs sources when the scheduler says so, reads Locations again when a caller asked for it,
+watches files (a look at a file's times costs microseconds), and finishes stitching that a dead
+process left. One thread does all of it; the graph has one writer anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import orjson
+
+from app.catalog.ingest import Ingest, StoppedError
+from app.catalog.locations import is_unchanged
+from app.db.engine import Database
+from app.db.statements import Statements
+from app.errors import CallboardError
+from app.sync.scheduler import Due, Scheduler
+from app.sync.service import SyncService, log_flaws
+from app.sync.store import SyncStore
+
+log = logging.getLogger(__name__)
+# How often the queue of requests is looked at; together with reading it is what a refresh takes.
+TICK = 0.1
+ASKED_AT_ONCE = 500
+FILES, LOCATIONS, HOUSEKEEPING = "watch files", "read locations", "forget old runs"
+KEEP_RUNS = timedelta(days=30)
+
+
+@dataclass(slots=True)
+class Worker:
+    """Works until it is told to stop."""
+
+    database: Database
+    service: SyncService
+    ingest: Ingest
+    locations_every: timedelta = timedelta(minutes=2)
+    files_every: timedelta = timedelta(seconds=5)
+    _failures: int = field(default=0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work; returns soon after `stop` is set, leaving nothing half-written."""
+        with self.database.begin() as connection:
+            SyncStore(Statements.on(connection)).abandon_runs(datetime.now(UTC))
+        scheduler = Scheduler(self._jobs())
+        self.ingest.stitcher.stitch_all()
+        scheduler.start()
+        try:
+            while not stop.is_set():
+                self._tick(scheduler, stop)
+        except StoppedError:
+            pass
+        finally:
+            scheduler.stop()
+
+    def _jobs(self) -> Iterable[Due]:
+        for source in self.service.sources.values():
+            every = source.every or timedelta(days=3650)
+            yield Due(source.name, every, source.first_after)
+        yield Due(FILES, self.files_every, self.files_every)
+        yield Due(LOCATIONS, self.locations_every, self.locations_every)
+        yield Due(HOUSEKEEPING, timedelta(days=1), timedelta(minutes=5))
+
+    def _tick(self, scheduler: Scheduler, stop: threading.Event) -> None:
+        try:
+            asked = self._answer_requests()
+            due = self._take(scheduler.due)
+            if due is not None:
+                self._do(due)
+            elif not asked:
+                stop.wait(TICK)
+            self._failures = 0
+        except StoppedError:
+            raise
+        except CallboardError as error:
+            log.warning("background work failed", extra={"reason": str(error)})
+        except Exception:
+            # The edge of a run: whatever happened must not end the worker, but may last.
+            log.exception("background work failed")
+            self._failures += 1
+            stop.wait(min(60.0, TICK * 2**self._failures))
+
+    def _take(self, due: queue.SimpleQueue[str]) -> str | None:
+        try:
+            return due.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _do(self, name: str) -> None:
+        started = time.monotonic()
+        if name == FILES:
+            self._read(self._changed_files())
+        elif name == LOCATIONS:
+            with self.database.snapshot() as connection:
+                ids = [row.ref_id for row in self.ingest.all_readings(Statements.on(connection))]
+            self._read(ids)
+        elif name == HOUSEKEEPING:
+            with self.database.begin() as connection:
+                SyncStore(Statements.on(connection)).forget_runs(datetime.now(UTC) - KEEP_RUNS)
+        else:
+            self.service.run(name)
+        log.debug("job done", extra={"job": name, "seconds": time.monotonic() - started})
+
+    def _read(self, ref_ids: Iterable[int]) -> None:
+        ids = list(ref_ids)
+        if ids:
+            report = self.ingest.locations(ids)
+            log_flaws(report.flaws)
+
+    def _changed_files(self) -> list[int]:
+        """Find Locations of which a file changed; only files are looked at, nothing is fetched."""
+        readers = self.ingest.processor.readers
+        with self.database.snapshot() as connection:
+            readings = self.ingest.all_readings(Statements.on(connection))
+        changed = list[int]()
+        for reading in readings:
+            places = orjson.loads(reading.fingerprint) if reading.fingerprint else {}
+            files = ((p, sign) for p, sign in places.items() if p.startswith("file:"))
+            if not all(is_unchanged(readers, place, sign) for place, sign in files):
+                changed.append(reading.ref_id)
+        return changed
+
+    def _answer_requests(self) -> bool:
+        with self.database.snapshot() as connection:
+            asked = SyncStore(Statements.on(connection)).asked(ASKED_AT_ONCE)
+        if not asked:
+            return False
+        # Off the queue last, so that a process that dies in between leaves the request standing.
+        self._read(asked)
+        with self.database.begin() as connection:
+            SyncStore(Statements.on(connection)).answer(asked)
+        return True
