@@ -30,6 +30,18 @@ class Ingestor(Protocol):
         """
 
 
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """What an ingestor may offer beside `snapshot`, so that an unchanged source is not read."""
+
+    def fingerprint(self) -> str:
+        """Answer, cheaply, what stands for the next snapshot: equal texts, equal snapshots.
+
+        It is asked before `snapshot`, and kept only once that was stored. Empty means unknown.
+        Raises `UpstreamError` as `snapshot` does.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """One file that was read: where it is (a location ref) and its bytes."""
@@ -55,12 +67,15 @@ class LocationReader(Protocol):
     def read(self, target: str, fingerprint: str = "") -> Reading | None:
         """Read a target, or answer None if it is still what `fingerprint` stands for.
 
-        Raises `NotFoundError` if there is nothing, `NotAllowedError` if the target may not be
-        read, `InputError` if it makes no sense, `UpstreamError` if reading failed.
+        Raises `NotFoundError` if there is nothing, `UpstreamError` if the target may not or cannot
+        be read. Messages are Backstage's and complete; an `UpstreamError` is named `Error` there.
         """
 
     def resolve(self, target: str, base: str) -> str:
-        """Make a target relative to `base` (the target that named it) absolute."""
+        """Make a target relative to `base` (the target that named it) absolute.
+
+        Raises `InputError` if the two make no sense together.
+        """
 
     def same_repository(self, target: str, base: str) -> bool:
         """Tell whether a placeholder in `base` may read `target` (same git repository)."""

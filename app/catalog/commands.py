@@ -1,4 +1,4 @@
-"""What callers of the API may change in the graph: refresh, delete, and the unprocessed entities."""
+"""What callers may change in the graph: refresh, delete, and the unprocessed entities."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """Cursors of `by-query` and of the legacy listing: base64 of JSON, as Backstage's client reads it.
 
-The client looks for a `query` inside a cursor to decide between GET and POST. Everything in a cursor
-may have been made up by whoever sends it, so it is checked like any other input and never trusted
-with what its sender may see.
+The client looks for a `query` inside a cursor to decide between GET and POST. Everything in it may
+have been made up by whoever sends it, so it is checked like any other input and never trusted with
+what its sender may see.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -65,7 +65,7 @@ class Listing:
     def text_keys(self) -> tuple[str, ...]:
         """Where to look for it."""
         if self.text and self.text.fields is not None:
-            return tuple(field.lower() for field in self.text.fields)
+            return tuple(name.lower() for name in self.text.fields)
         return (self.order[0].key.lower() if self.order else _DEFAULT_TEXT_KEY,)
 
     @property
@@ -93,14 +93,14 @@ class Listing:
 class Cursor:
     """A place in a listing: just beyond `values`, which are `[value, uid]`, or `[uid]` unordered.
 
-    `first` are the values of the very first entry; where they are met again there is no page before.
+    `first` are the values of the very first entry: no page precedes the one that begins with them.
     """
 
     listing: Listing
     values: tuple[str, ...]
-    is_previous: bool
     first: tuple[str, ...] | None
     total_items: int | float = 0
+    is_previous: bool = field(default=False, kw_only=True)
 
     def encode(self) -> str:
         """Write the cursor as clients carry it."""
@@ -167,7 +167,7 @@ class _Reader:
         values = self._strings("orderFieldValues", self.parts.get("orderFieldValues"))
         if len(values) != (2 if order else 1):
             raise _expected("orderFieldValues", "a value and a uid" if order else "a uid")
-        return Cursor(listing, values, is_previous, self._first(), self._total())
+        return Cursor(listing, values, self._first(), self._total(), is_previous=is_previous)
 
     def _order(self) -> tuple[Order, ...]:
         given = self.parts.get("orderFields")
@@ -276,7 +276,8 @@ def page_cursors(
         return cursors
     first = here.first if here and here.first is not None else rows[0]
     if has_more or (here is not None and here.is_previous):
-        cursors["nextCursor"] = Cursor(listing, rows[-1], False, first, total).encode()  # noqa: FBT003
+        cursors["nextCursor"] = Cursor(listing, rows[-1], first, total).encode()
     if here is not None and here.first is not None and rows[0] != here.first:
-        cursors["prevCursor"] = Cursor(listing, rows[0], True, first, total).encode()  # noqa: FBT003
+        previous = Cursor(listing, rows[0], first, total, is_previous=True)
+        cursors["prevCursor"] = previous.encode()
     return cursors

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.catalog.emission import Flaw
 from app.catalog.processing import LOCATION, ORIGIN
-from app.catalog.readers import Readers
+from app.scm.readers import Readers
 from app.errors import CallboardError, InputError, NotFoundError
 from app.model.entity import Entity
 from app.model.problem import Problem
@@ -70,7 +70,7 @@ class LocationEntity:
         if self.type != found_in and self.type not in ALLOWED_TYPES:
             allowed = ",".join(f'"{name}"' for name in ALLOWED_TYPES)
             raise InputError(f"Registered locations must be of an allowed type [{allowed}]")
-        reader = readers.reader(self.type)
+        reader = readers.of(self.type)
         for target in self._written():
             path = reader.resolve(target, base) if self.type == found_in else target
             yield Target(self.type, path)
@@ -119,7 +119,7 @@ class TargetRead:
 def read_target(readers: Readers, location: LocationEntity, target: Target) -> TargetRead:
     """Read a target; a failure is answered, not raised."""
     try:
-        reading = readers.reader(target.type).read(target.path)
+        reading = readers.of(target.type).read(target.path)
     except NotFoundError as error:
         if location.is_optional:
             return TargetRead(target)
@@ -135,7 +135,7 @@ def is_unchanged(readers: Readers, location: str, fingerprint: str) -> bool:
     """Tell whether a place still holds what it held; one that cannot be read counts as changed."""
     kind, _, path = location.partition(":")
     try:
-        return readers.reader(kind).read(path, fingerprint) is None
+        return readers.of(kind).read(path, fingerprint) is None
     except CallboardError:
         return False
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app.catalog.readers import Readers
+from app.scm.readers import Readers
 from app.errors import CallboardError, InputError
 from app.model import documents
 from app.model.problem import Problem
@@ -72,7 +72,7 @@ class Placeholders:
         return _PARSERS[key](text, key, target, pointer)
 
     def _read(self, key: str, target: str, base: str, pointer: str) -> bytes:
-        reader = self.readers.reader("url")
+        reader = self.readers.url
         try:
             url = reader.resolve(target, base)
             if not reader.same_repository(url, base):
@@ -82,7 +82,7 @@ class Placeholders:
                 )
             # Until it is read, whatever is there counts as changed.
             self.fingerprints[f"url:{url}"] = ""
-            reading = reader.read(url)
+            reading = reader.read_file(url)
         except PlaceholderError:
             raise
         except CallboardError as error:

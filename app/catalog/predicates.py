@@ -125,8 +125,8 @@ def _complaint(key: str, value: Predicate) -> str:
 def _translate(predicate: Any) -> Expression:
     if not isinstance(predicate, dict):
         raise InputError(
-            "Invalid filter predicate: top-level primitive values are not supported. Wrap the value "
-            f'in a field expression, e.g. {{ "kind": {_json(predicate)} }}'
+            "Invalid filter predicate: top-level primitive values are not supported. "
+            f'Wrap the value in a field expression, e.g. {{ "kind": {_json(predicate)} }}'
         )
     if "$not" in predicate:
         return Not(_translate(predicate["$not"]))

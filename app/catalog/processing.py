@@ -15,7 +15,7 @@ import orjson
 
 from app.catalog.emission import Emission, Flaw
 from app.catalog.placeholders import MARKS, PlaceholderError, Placeholders
-from app.catalog.readers import Readers
+from app.scm.readers import Readers
 from app.catalog.rules import Rules
 from app.errors import InputError
 from app.model import documents, policies

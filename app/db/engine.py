@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 
 from app.db.statements import Statements
+
+# The driver's own way of writing times is deprecated; ours keeps the zone and sorts as text.
+sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(sep=" "))
 
 # How long a writer waits for another one (milliseconds) before it gives up.
 BUSY_TIMEOUT_MS = 30_000

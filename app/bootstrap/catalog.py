@@ -1,0 +1,212 @@
+"""Joining the catalog: from settings to the services that read and write the graph."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from marshmallow import EXCLUDE, ValidationError
+
+from app.catalog.commands import CatalogCommands
+from app.catalog.emission import Counts
+from app.catalog.ingest import Guard, Ingest
+from app.catalog.locations import generated
+from app.catalog.processing import Processor
+from app.catalog.rules import Allowed, Place, Rule, Rules
+from app.catalog.snapshot import Snapshots
+from app.catalog.stitching import Stitcher
+from app.catalog.writing import GraphWriter
+from app.db.documents import DocumentCodec
+from app.db.engine import Database
+from app.errors import ConfigError
+from app.model.documents import Limits
+from app.model.entity import Entity
+from app.model.kinds import CustomKind, KindRegistry, RelationRule
+from app.plugins import Plugin, discover
+from app.ports import Ingestor
+from app.scm.globs import compile_glob
+from app.scm.readers import Readers, ReaderSettings, open_readers
+from app.scm.reading import ReadingLimits
+from app.settings import (
+    CatalogRule,
+    CatalogSettings,
+    LocationMatch,
+    Settings,
+    parse_duration,
+)
+from app.sync.service import Source
+
+# The source that stands for `catalog.locations`, and how often providers are read by default.
+CONFIGURED = "locations"
+EVERY = timedelta(minutes=30)
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The catalog's services, joined on one database."""
+
+    database: Database
+    codec: DocumentCodec
+    processor: Processor
+    writer: GraphWriter
+    stitcher: Stitcher
+    commands: CatalogCommands
+    snapshots: Snapshots
+    ingest: Ingest
+
+
+def join_catalog(
+    settings: Settings,
+    database: Database,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[Counts], None] = lambda _: None,
+) -> Catalog:
+    """Join the services on an open database. Nothing is read and no thread is started."""
+    catalog = settings.catalog
+    codec = DocumentCodec(database)
+    kinds = _kinds(catalog)
+    processor = Processor(kinds, _rules(catalog.rules), _readers(settings), _limits(catalog))
+    writer = GraphWriter(
+        database, codec, processor.relations_of, catalog.orphan_strategy == "keep"
+    )
+    stitcher = Stitcher(database, codec, kinds.reverse)
+    removal = catalog.mass_removal
+    ingest = Ingest(
+        writer,
+        processor,
+        stitcher,
+        Guard(removal.share, removal.minimum),
+        _revision(catalog),
+        stop=stop or threading.Event(),
+        progress=progress,
+    )
+    return Catalog(
+        database,
+        codec,
+        processor,
+        writer,
+        stitcher,
+        CatalogCommands(writer, stitcher),
+        Snapshots(database),
+        ingest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredLocations:
+    """The source behind `catalog.locations`: one Location entity for each."""
+
+    locations: tuple[tuple[str, str], ...]
+
+    def snapshot(self) -> Iterator[Entity]:
+        """Yield the Location entities."""
+        for location_type, target in self.locations:
+            yield generated(location_type, target)
+
+
+def configured_sources(settings: Settings, readers: Readers) -> dict[str, Source]:
+    """Make every source of the configuration: the locations, and one per provider entry."""
+    catalog = settings.catalog
+    locations = tuple((location.type, location.target) for location in catalog.locations)
+    sources = [Source(CONFIGURED, ConfiguredLocations(locations))]
+    plugins = {
+        plugin.id: plugin
+        for plugin in discover("ingestors", group="callboard.ingestors")
+        if plugin.kind == "ingestor"
+    }
+    for kind, entries in catalog.providers.items():
+        plugin = plugins.get(kind)
+        if plugin is not None:
+            sources += _provider_sources(plugin, entries, readers)
+    return {source.name: source for source in sources}
+
+
+def _provider_sources(
+    plugin: Plugin, entries: Mapping[str, Any], readers: Readers
+) -> Iterator[Source]:
+    """Make the sources of one kind of provider; `entries` is one entry or several by id."""
+    schema = plugin.schema(unknown=EXCLUDE)
+    several = all(isinstance(entry, Mapping) for entry in entries.values())
+    for name, entry in entries.items() if several else [("default", entries)]:
+        path = f"catalog.providers.{plugin.id}.{name}"
+        try:
+            values = schema.load(entry)
+            ingestor: Ingestor = plugin.build(values, readers)
+            every, first_after = _schedule(entry.get("schedule"))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {error.normalized_messages()}") from error
+        except ValueError as error:
+            raise ConfigError(f"{path}.schedule: {error}") from error
+        yield Source(f"{plugin.id}:{name}", ingestor, every, first_after)
+
+
+def _schedule(schedule: Any) -> tuple[timedelta, timedelta]:
+    """Read Backstage's `schedule`: how often, and how long after the start."""
+    if not isinstance(schedule, Mapping):
+        return EVERY, timedelta(0)
+    every = parse_duration(schedule.get("frequency", {"minutes": 30}))
+    first_after = parse_duration(schedule.get("initialDelay", {"seconds": 0}))
+    return every, first_after
+
+
+def _rules(rules: Iterable[CatalogRule]) -> Rules:
+    return Rules(
+        tuple(
+            Rule(
+                tuple(Allowed(kind.kind, kind.spec_type) for kind in rule.allow),
+                None if rule.locations is None else tuple(map(_place, rule.locations)),
+            )
+            for rule in rules
+        )
+    )
+
+
+def _place(match: LocationMatch) -> Place:
+    pattern = (
+        None
+        if match.pattern is None
+        else compile_glob(match.pattern, dotfiles=True, ignore_case=True)
+    )
+    return Place(match.type, match.exact, pattern)
+
+
+def _readers(settings: Settings) -> Readers:
+    allow = [
+        {"host": rule.host, **({} if rule.paths is None else {"paths": list(rule.paths)})}
+        for rule in settings.backend.reading
+    ]
+    limits = ReadingLimits(max_bytes=settings.catalog.limits.max_file_bytes)
+    return open_readers(
+        ReaderSettings(settings.callboard.data_directory, allow=allow, reading=limits)
+    )
+
+
+def _limits(catalog: CatalogSettings) -> Limits:
+    limits = catalog.limits
+    return Limits(
+        bytes=limits.max_file_bytes,
+        documents=limits.max_documents_per_file,
+        nodes=limits.max_nodes,
+        depth=limits.max_depth,
+    )
+
+
+def _revision(catalog: CatalogSettings) -> str:
+    """Stand for all that processing depends on besides what is read.
+
+    A new release or a changed rule makes every location be read once more.
+    """
+    depends_on = [
+        version("callboard"),
+        [asdict(rule) for rule in catalog.rules],
+        [asdict(kind) for kind in catalog.kinds],
+        asdict(catalog.limits),
+        asdict(catalog.mass_removal),
+    ]
+    return hashlib.sha256(orjson.dumps(depends_on, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -1,0 +1,145 @@
+"""One web process: the Flask app behind the edge, on uvicorn, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from socket import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from app.serve.child import Child
+from app.serve.protocol import HEAD_TIMEOUT, bounded_protocol
+from app.web.edge import Edge, EdgeSettings, never
+from app.web.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+# How long a running call may keep the event loop from the interpreter. Python's 5 ms add up with
+# several busy threads.
+SWITCH_INTERVAL = 0.001
+POLL = 0.1
+MAX_FILES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How one web process serves and stops; times are seconds, sizes bytes.
+
+    Stopping has two parts. For `drain` the process serves on while its readiness says no, so that
+    load balancers can turn away. Then it accepts nothing more, closes its streams and gives
+    running requests `grace` to finish.
+    """
+
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
+    drain: float = 0.0
+    grace: float = 20.0
+    keep_alive: int = 75
+    head_timeout: float = HEAD_TIMEOUT
+    max_message: int = 1024 * 1024
+    accepts_early: bool = False
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own handling of signals: the process has one already."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def run_web(
+    child: Child,
+    make_app: Callable[[Lifecycle], WSGIApplication],
+    settings: WebSettings | None = None,
+    inline: Callable[[str, str], bool] = never,
+) -> None:
+    """Serve the app on the sockets of `child` until it is to stop and everything is finished.
+
+    Connections are accepted once the app says through its `Lifecycle` that it is ready (or as soon
+    as it is made, if the settings say so); until then they wait in the queue of the socket or go to
+    another process.
+    """
+    settings = settings or WebSettings()
+    raise_file_limit()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    lifecycle = Lifecycle()
+    app = make_app(lifecycle)
+    if child.stopping.is_set():
+        return
+    edge = Edge(app, settings.edge, inline)
+    config = uvicorn.Config(
+        edge,
+        http=bounded_protocol(settings.head_timeout),
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_message,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.grace),
+    )
+    process = _WebProcess(_Server(config), edge, lifecycle, settings, child)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(process.serve(list(child.sockets)))
+    edge.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _WebProcess:
+    server: _Server
+    edge: Edge
+    lifecycle: Lifecycle
+    settings: WebSettings
+    child: Child
+
+    async def serve(self, sockets: list[socket]) -> None:
+        stop = asyncio.ensure_future(self._stop())
+        if not self.settings.accepts_early:
+            await self._until(lambda: self.lifecycle.is_ready)
+        if self.child.stopping.is_set():
+            self.server.should_exit = True
+        announce = asyncio.ensure_future(self._announce())
+        await self.server.serve(sockets=sockets)
+        announce.cancel()
+        stop.cancel()
+
+    async def _announce(self) -> None:
+        await self._until(lambda: self.server.started and self.lifecycle.is_ready)
+        if not self.child.stopping.is_set():
+            self.child.ready()
+
+    async def _stop(self) -> None:
+        await self._until(lambda: False)
+        self.lifecycle.stop()
+        await asyncio.sleep(self.settings.drain)
+        self.server.should_exit = True
+        # uvicorn stops to accept within a tenth of a second; a stream may begin until then.
+        while True:
+            self.edge.close_streams()
+            await asyncio.sleep(POLL)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        # Both are set by other threads, which know nothing of this loop.
+        while not condition() and not self.child.stopping.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open connections as the system lets us: each is a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,245 @@
+"""Measure the server edge beside plain Flask on granian, in one run: `python bench/edge.py`.
+
+Two web processes each, one machine for server and client. Needs `wrk` for the load; streams and
+sockets are held by a second process of this script. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import edge_app  # noqa: E402
+
+STREAMS = 300
+SLOW_READERS = 16
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(start: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[tuple[int, int]]:
+    port = free_port()
+    process = start(port)
+    try:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+            except OSError:
+                time.sleep(0.05)
+        time.sleep(1.0)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def granian(port: int) -> subprocess.Popen[bytes]:
+    options = "--interface wsgi --workers 2 --blocking-threads 4 --log-level warning --factory"
+    command = [sys.executable, "-m", "granian", *options.split(), "--host", "127.0.0.1"]
+    path = os.pathsep.join((str(ROOT / "bench"), str(ROOT)))
+    return subprocess.Popen(
+        [*command, "--port", str(port), "edge_app:make_flask"], env={"PYTHONPATH": path}
+    )
+
+
+def edge(*, inline: bool) -> Callable[[int], subprocess.Popen[bytes]]:
+    def start(port: int) -> subprocess.Popen[bytes]:
+        code = "import sys; sys.path[:0] = sys.argv[3:]; import edge_app\n"
+        code += "sys.exit(edge_app.serve(int(sys.argv[1]), inline=sys.argv[2] == 'inline'))"
+        mode = "inline" if inline else "pool"
+        paths = (str(ROOT / "bench"), str(ROOT))
+        return subprocess.Popen([sys.executable, "-c", code, str(port), mode, *paths])
+
+    return start
+
+
+def load(port: int, path: str, seconds: int, connections: int = 16) -> dict[str, float]:
+    out = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        + [f"http://127.0.0.1:{port}{path}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    times = {p: _milliseconds(v) for p, v in re.findall(r"(\d+)%\s+([\d.]+\w+)", out)}
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    if rate is None or "Non-2xx" in out:
+        raise SystemExit(out)
+    return {"rate": float(rate[1]), "p50": times["50"], "p99": times["99"]}
+
+
+def _milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(\w+)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+
+def latency(port: int, path: str, count: int = 2000) -> float:
+    """Answer the median of single requests on one connection, in milliseconds."""
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    times = []
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(count):
+            began = time.perf_counter()
+            sock.sendall(request)
+            head, _, body = sock.recv(262_144).partition(b"\r\n\r\n")
+            length = int(re.search(rb"content-length: (\d+)", head.lower())[1])  # type: ignore[index]
+            received = len(body)
+            while received < length:
+                received += len(sock.recv(262_144))
+            times.append(time.perf_counter() - began)
+    return sorted(times)[count // 2] * 1000
+
+
+def huge(port: int) -> float:
+    """Answer the speed of one large generated body, in MB/s."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        began = time.perf_counter()
+        sock.sendall(b"GET /huge HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+        received = 0
+        while data := sock.recv(1 << 20):
+            received += len(data)
+    return received / 1e6 / (time.perf_counter() - began)
+
+
+async def _hold(port: int, ready: Any) -> None:
+    head = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    head += f"Sec-WebSocket-Key: {KEY}\r\n"
+    opened = []
+    for path, headers in (("/events", ""), ("/socket", head)):
+        for _ in range(STREAMS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n{headers}\r\n".encode())
+            first = await reader.readuntil(b"\r\n")
+            if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")):
+                raise SystemExit(first.decode())
+            opened.append((reader, writer))
+    received = [0] * len(opened)
+
+    async def read(number: int) -> None:
+        while data := await opened[number][0].read(4096):
+            received[number] += len(data)
+        raise SystemExit(f"stream {number} was closed")
+
+    readers = [asyncio.ensure_future(read(number)) for number in range(len(opened))]
+    await asyncio.sleep(1.5)
+    ready.send(min(received) > 0)
+    await asyncio.gather(*readers)
+
+
+def _hold_main(port: int, ready: Any) -> None:
+    asyncio.run(_hold(port, ready))
+
+
+@contextmanager
+def streams(port: int) -> Iterator[None]:
+    here, there = multiprocessing.Pipe()
+    holder = multiprocessing.Process(target=_hold_main, args=(port, there), daemon=True)
+    holder.start()
+    there.close()
+    try:
+        if not here.recv():
+            raise SystemExit("a stream received nothing")
+        yield
+        if not holder.is_alive():
+            raise SystemExit("a stream broke")
+    finally:
+        holder.kill()
+        holder.join()
+
+
+@contextmanager
+def slow_readers(port: int) -> Iterator[None]:
+    """Ask for 5 MB on several connections, and read none of it."""
+    opened = []
+    try:
+        for _ in range(SLOW_READERS):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(b"GET /large HTTP/1.1\r\nHost: bench\r\n\r\n")
+            opened.append(sock)
+        time.sleep(0.5)
+        yield
+    finally:
+        for sock in opened:
+            sock.close()
+
+
+def memory(pid: int) -> float:
+    """Answer the resident memory of a process' children together, in MB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    pages = sum(int(Path(f"/proc/{c}/statm").read_text("ascii").split()[1]) for c in children)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def row(name: str, found: dict[str, float], base: float) -> None:
+    print(
+        f"| {name} | {found['rate']:,.0f} | {found['rate'] / base:.0%} "
+        f"| {found['p50']:.2f} | {found['p99']:.2f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5)
+    seconds = parser.parse_args().seconds
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is needed")
+    print(f"load average {os.getloadavg()[0]:.2f}, page of {len(edge_app.PAGE)} bytes\n")
+    print("| 16 connections, GET /page | requests/s | of granian | p50 ms | p99 ms |")
+    print("|---|--:|--:|--:|--:|")
+    with running(granian) as (port, _):
+        base = load(port, "/page", seconds)
+        lines = [
+            f"granian WSGI: tiny {latency(port, '/tiny'):.3f} ms, "
+            f"page {latency(port, '/page'):.3f} ms, generated body {huge(port):.0f} MB/s"
+        ]
+    row("plain Flask, granian WSGI", base, base["rate"])
+    for name, inline in (("edge, threads", False), ("edge, on the loop", True)):
+        with running(edge(inline=inline)) as (port, pid):
+            before = memory(pid)
+            row(name, load(port, "/page", seconds), base["rate"])
+            with streams(port):
+                found = load(port, "/page", seconds)
+                row(f"{name}, {STREAMS} streams, {STREAMS} sockets", found, base["rate"])
+                held = memory(pid)
+            with slow_readers(port):
+                found = load(port, "/page", seconds)
+                row(f"{name}, {SLOW_READERS} stalled readers of 5 MB", found, base["rate"])
+            settled = memory(pid)
+            speeds = [huge(port) for _ in range(5)]
+            lines.append(
+                f"{name}: tiny {latency(port, '/tiny'):.3f} ms, page {latency(port, '/page'):.3f} "
+                f"ms, generated body {max(speeds):.0f} MB/s (memory +{memory(pid) - settled:.0f} "
+                f"MB), streams {(held - before) / 2 / STREAMS * 1000:.0f} kB each"
+            )
+    with running(granian) as (port, _):
+        row("plain Flask again", load(port, "/page", seconds), base["rate"])
+    print("\nOne connection, medians:\n" + "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Claims: who may say what an entity is, and what happens when they stop saying it."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from app.catalog.emission import Counts, Emission, Flaw, Parent
+from app.catalog.store import GraphStore, ReadingRow
+from app.catalog.stitching import Stitcher
+from app.catalog.writing import GraphWriter
+from app.db.documents import DocumentCodec
+from app.db.statements import Statements
+from app.model.problem import Problem
+
+REVERSE = {"ownedBy": "ownerOf", "dependsOn": "dependencyOf", "hasMember": "memberOf"}
+ONE, TWO = Parent("one"), Parent("two")
+HERE, THERE = "url:https://example.org/here.yaml", "url:https://example.org/there.yaml"
+BROKEN = Flaw({"name": "InputError", "message": "no owner"}, Problem(HERE, "no owner"))
+
+
+def emission(ref, *edges, location=HERE, text="v1", flaws=()):
+    kind, _, name = ref.partition(":default/")
+    data = {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": kind.title(),
+        "metadata": {"name": name, "namespace": "default", "description": text},
+        "spec": {"edges": [list(edge) for edge in edges]},
+    }
+    content = orjson.dumps(data)
+    return Emission(ref, location, 1, None if flaws else content, content, edges, flaws)
+
+
+@pytest.fixture
+def graph(database):
+    return Graph(database)
+
+
+class Graph:
+    """The write side joined for tests, with a way to look at what is served."""
+
+    def __init__(self, database, *, keeps_orphans=False):
+        codec = DocumentCodec(database)
+        self.database = database
+        self.writer = GraphWriter(
+            database,
+            codec,
+            lambda data: [tuple(edge) for edge in data["spec"]["edges"]],
+            keeps_orphans,
+        )
+        self.stitcher = Stitcher(database, codec, REVERSE)
+
+    def write(self, parent, *emissions):
+        counts = Counts()
+        with self.writer.begin() as claims:
+            ids = claims.write(parent, emissions, counts)
+        self.stitcher.stitch_all()
+        return counts, ids
+
+    def drop(self, parent, *refs, eager=False):
+        counts = Counts()
+        with self.writer.begin() as claims:
+            ids = claims.store.known_refs(list(refs))
+            rows = [r for r in claims.store.emissions_by(parent) if r.ref_id in ids.values()]
+            claims.release(rows, counts, why="{}", eager=eager)
+        self.stitcher.stitch_all()
+        return counts
+
+    def location(self, source, ref, *, parent=0):
+        """Write a Location that was read, so that it may emit others."""
+        _, ids = self.write(Parent(source, parent), emission(ref, location=f"{HERE}#{ref}"))
+        with self.writer.begin() as claims:
+            claims.store.save_reading(ReadingRow(ids[ref], "{}", good=True), claims.now)
+            claims.store.mark_dirty({ids[ref]: "{}"})
+        self.stitcher.stitch_all()
+        return ids[ref]
+
+    def served(self, ref):
+        with self.database.snapshot() as connection:
+            row = Statements.on(connection).row("SELECT document FROM entity WHERE ref = ?", ref)
+        return orjson.loads(row[0]) if row else None
+
+    def text(self, ref):
+        found = self.served(ref)
+        return found["metadata"]["description"] if found else None
+
+    def relations(self, ref):
+        return [(r["type"], r["targetRef"]) for r in self.served(ref)["relations"]]
+
+    def rows(self, sql, *values):
+        with self.database.snapshot() as connection:
+            return Statements.on(connection).rows(sql, *values)
+
+
+WEB, API, TEAM = "component:default/web", "api:default/web", "group:default/team"
+
+
+def test_what_is_written_is_served_with_relations_on_both_ends(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM), ("dependsOn", API)), emission(TEAM))
+
+    assert graph.relations(WEB) == [("dependsOn", API), ("ownedBy", TEAM)]
+    assert graph.relations(TEAM) == [("ownerOf", WEB)]
+
+
+def test_a_relation_to_nothing_appears_on_its_target_once_that_exists(graph):
+    graph.write(ONE, emission(WEB, ("dependsOn", API)))
+    graph.write(TWO, emission(API, location=THERE))
+
+    assert graph.relations(API) == [("dependencyOf", WEB)]
+
+
+def test_writing_the_same_again_writes_nothing(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM)), emission(TEAM))
+    before = graph.rows("SELECT * FROM change ORDER BY seq")
+
+    counts, _ = graph.write(ONE, emission(WEB, ("ownedBy", TEAM)), emission(TEAM))
+
+    assert (counts.unchanged, counts.written) == (2, 0)
+    assert graph.rows("SELECT * FROM change ORDER BY seq") == before
+    assert graph.rows("SELECT * FROM stitch") == []
+
+
+def test_a_change_keeps_the_uid_and_changes_the_etag(graph):
+    graph.write(ONE, emission(WEB))
+    before = graph.served(WEB)["metadata"]
+
+    graph.write(ONE, emission(WEB, text="v2"))
+
+    after = graph.served(WEB)["metadata"]
+    assert after["description"] == "v2"
+    assert after["uid"] == before["uid"]
+    assert after["etag"] != before["etag"]
+
+
+def test_sequence_numbers_have_no_gaps_and_every_change_has_a_cause(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM)), emission(TEAM))
+    graph.write(ONE, emission(WEB, text="v2"))
+    graph.drop(ONE, WEB)
+
+    changes = graph.rows("SELECT seq, operation, cause FROM change ORDER BY seq")
+    assert [seq for seq, _, _ in changes] == list(range(1, len(changes) + 1))
+    assert changes[-1][1] in {"update", "delete"}
+    assert all(orjson.loads(cause) or operation for _, operation, cause in changes)
+
+
+def test_the_first_place_keeps_a_name_and_the_second_waits(graph):
+    graph.write(ONE, emission(WEB, text="first"))
+
+    counts, _ = graph.write(TWO, emission(WEB, text="second", location=THERE))
+
+    assert counts.conflicts == 1
+    assert graph.text(WEB) == "first"
+
+
+def test_the_one_that_waits_takes_over_when_the_first_goes(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM), text="first"))
+    graph.write(TWO, emission(WEB, ("dependsOn", API), text="second", location=THERE))
+
+    graph.drop(ONE, WEB)
+
+    assert graph.text(WEB) == "second"
+    assert graph.relations(WEB) == [("dependsOn", API)]
+
+
+def test_an_invalid_entity_does_not_hold_its_name(graph):
+    graph.write(ONE, emission(WEB, flaws=(BROKEN,)))
+    assert graph.served(WEB) is None
+
+    graph.write(TWO, emission(WEB, text="good", location=THERE))
+
+    assert graph.text(WEB) == "good"
+
+
+def test_an_entity_that_becomes_invalid_keeps_its_content_and_shows_the_error(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM)))
+
+    graph.write(ONE, emission(WEB, text="v2", flaws=(BROKEN,)))
+
+    served = graph.served(WEB)
+    assert served["metadata"]["description"] == "v1"
+    assert served["status"]["items"][0]["message"] == "InputError: no owner"
+    assert graph.relations(WEB) == [("ownedBy", TEAM)]
+
+
+def test_an_entity_that_is_mended_loses_the_error(graph):
+    graph.write(ONE, emission(WEB))
+    graph.write(ONE, emission(WEB, flaws=(BROKEN,)))
+
+    graph.write(ONE, emission(WEB))
+
+    assert "status" not in graph.served(WEB)
+
+
+def test_two_parents_that_emit_from_the_same_place_share_the_claim(graph):
+    graph.write(ONE, emission(WEB))
+
+    counts, _ = graph.write(TWO, emission(WEB))
+    graph.drop(ONE, WEB)
+
+    assert counts.conflicts == 0
+    assert graph.text(WEB) == "v1"
+
+
+def test_of_two_documents_with_one_name_the_last_counts(graph):
+    graph.write(ONE, emission(WEB, text="first"), emission(WEB, text="last"))
+
+    assert graph.text(WEB) == "last"
+
+
+def test_removing_a_location_removes_all_that_only_it_led_to(graph):
+    root = graph.location("one", "location:default/root")
+    nested = graph.location("one", "location:default/nested", parent=root)
+    graph.write(Parent("one", nested), emission(WEB))
+
+    counts = graph.drop(ONE, "location:default/root")
+
+    assert counts.removed == 3
+    assert graph.rows("SELECT ref FROM entity") == []
+    assert graph.rows("SELECT id FROM emission") == []
+    assert graph.rows("SELECT ref_id FROM reading") == []
+
+
+def test_locations_that_only_name_each_other_go_with_their_root(graph):
+    root = graph.location("one", "location:default/root")
+    left = graph.location("one", "location:default/left", parent=root)
+    right = graph.location("one", "location:default/right", parent=left)
+    graph.write(
+        Parent("one", right),
+        emission("location:default/left", location=f"{HERE}#location:default/left"),
+    )
+
+    graph.drop(ONE, "location:default/root")
+
+    assert graph.rows("SELECT ref FROM entity") == []
+
+
+def test_an_orphan_is_kept_and_marked_if_orphans_are_kept(database):
+    graph = Graph(database, keeps_orphans=True)
+    root = graph.location("one", "location:default/root")
+    graph.write(Parent("one", root), emission(WEB))
+
+    graph.drop(Parent("one", root), WEB)
+
+    assert graph.served(WEB)["metadata"]["annotations"] == {"backstage.io/orphan": "true"}
+
+
+def test_an_orphan_that_is_emitted_again_is_adopted(database):
+    graph = Graph(database, keeps_orphans=True)
+    root = graph.location("one", "location:default/root")
+    graph.write(Parent("one", root), emission(WEB))
+    uid = graph.served(WEB)["metadata"]["uid"]
+    graph.drop(Parent("one", root), WEB)
+
+    graph.write(TWO, emission(WEB, location=THERE))
+
+    found = graph.served(WEB)["metadata"]
+    assert "annotations" not in found
+    assert found["uid"] == uid
+    assert len(graph.rows("SELECT id FROM emission WHERE ref_id > 0")) == 2
+
+
+def test_an_eager_removal_leaves_no_orphan(database):
+    graph = Graph(database, keeps_orphans=True)
+    graph.write(ONE, emission(WEB))
+
+    graph.drop(ONE, WEB, eager=True)
+
+    assert graph.served(WEB) is None
+
+
+def test_one_new_member_of_a_large_group_adds_one_edge(graph):
+    members = [(f"user:default/u{i}") for i in range(300)]
+    graph.write(ONE, emission(TEAM, *(("hasMember", ref) for ref in members)))
+    before = set(graph.rows("SELECT origin, type, target FROM relation"))
+
+    more = [*members, "user:default/new"]
+    graph.write(ONE, emission(TEAM, *(("hasMember", ref) for ref in more)))
+
+    after = set(graph.rows("SELECT origin, type, target FROM relation"))
+    assert len(after - before) == 1
+    assert before - after == set()
+
+
+def test_a_location_is_not_served_before_it_was_read(graph):
+    graph.write(ONE, emission("location:default/root"))
+
+    assert graph.served("location:default/root") is None
+
+
+def test_two_emissions_cannot_both_hold_a_claim(database):
+    with database.begin() as connection:
+        store = GraphStore(Statements.on(connection))
+        ids = store.ref_ids([WEB])
+        row = (ids[WEB], emission(WEB), True)
+        pack = lambda document: document  # noqa: E731
+        from datetime import UTC, datetime
+
+        store.insert_emissions(ONE, [row], pack, datetime.now(UTC))
+        with pytest.raises(Exception, match=r"(?i)unique"):
+            store.insert_emissions(TWO, [row], pack, datetime.now(UTC))
