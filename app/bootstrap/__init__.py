@@ -1,1 +1,1 @@
-"""The composition root: configuration in, joined objects out. It chooses and joins, nothing else."""
+"""The composition root: configuration in, joined objects out. It chooses and joins."""

@@ -27,7 +27,8 @@ from app.db.engine import Database
 from app.errors import ConfigError
 from app.model.documents import Limits
 from app.model.entity import Entity
-from app.model.kinds import CustomKind, KindRegistry, RelationRule
+from app.model.kinds import Kind, KindRegistry
+from app.model.relations import RelationRule
 from app.plugins import Plugin, discover
 from app.ports import Ingestor
 from app.scm.globs import compile_glob
@@ -45,6 +46,7 @@ from app.sync.service import Source
 # The source that stands for `catalog.locations`, and how often providers are read by default.
 CONFIGURED = "locations"
 EVERY = timedelta(minutes=30)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -72,9 +74,7 @@ def join_catalog(
     codec = DocumentCodec(database)
     kinds = _kinds(catalog)
     processor = Processor(kinds, _rules(catalog.rules), _readers(settings), _limits(catalog))
-    writer = GraphWriter(
-        database, codec, processor.relations_of, catalog.orphan_strategy == "keep"
-    )
+    writer = GraphWriter(database, codec, processor.relations_of, catalog.orphan_strategy == "keep")
     stitcher = Stitcher(database, codec, kinds.reverse)
     removal = catalog.mass_removal
     ingest = Ingest(
@@ -140,7 +140,7 @@ def _provider_sources(
             ingestor: Ingestor = plugin.build(values, readers)
             every, first_after = _schedule(entry.get("schedule"))
         except ValidationError as error:
-            raise ConfigError(f"{path}: {error.normalized_messages()}") from error
+            raise ConfigError(f"{path}: {error.messages}") from error
         except ValueError as error:
             raise ConfigError(f"{path}.schedule: {error}") from error
         yield Source(f"{plugin.id}:{name}", ingestor, every, first_after)
@@ -153,6 +153,22 @@ def _schedule(schedule: Any) -> tuple[timedelta, timedelta]:
     every = parse_duration(schedule.get("frequency", {"minutes": 30}))
     first_after = parse_duration(schedule.get("initialDelay", {"seconds": 0}))
     return every, first_after
+
+
+def _kinds(catalog: CatalogSettings) -> KindRegistry:
+    return KindRegistry(
+        Kind(
+            kind.kind,
+            kind.api_versions,
+            kind.schema or {"type": "object"},
+            tuple(
+                RelationRule(rule.field.removeprefix("spec."), rule.type, rule.default_kind or "")
+                for rule in kind.relations
+            ),
+            {rule.type: rule.reverse for rule in kind.relations},
+        )
+        for kind in catalog.kinds
+    )
 
 
 def _rules(rules: Iterable[CatalogRule]) -> Rules:

@@ -9,11 +9,11 @@ from typing import Any
 
 from app.catalog.emission import Flaw
 from app.catalog.processing import LOCATION, ORIGIN
-from app.scm.readers import Readers
 from app.errors import CallboardError, InputError, NotFoundError
 from app.model.entity import Entity
 from app.model.problem import Problem
 from app.ports import Content, Reading
+from app.scm.readers import Readers
 from app.scm.reading import error_name
 
 API_VERSION = "backstage.io/v1alpha1"

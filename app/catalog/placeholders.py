@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from app.scm.readers import Readers
 from app.errors import CallboardError, InputError
 from app.model import documents
-from app.model.problem import Problem
+from app.model.yaml_wording import Fault
+from app.scm.readers import Readers
 from app.scm.reading import spoken
 
 KEYS = ("$text", "$json", "$yaml")
@@ -35,12 +35,18 @@ class PlaceholderError(InputError):
 
 @dataclass(slots=True)
 class Placeholders:
-    """Fills in the placeholders of entities of one file, and remembers what it read."""
+    """Fills in the placeholders of the entities of one file, and remembers what it read."""
 
     readers: Readers
     base: str
     fingerprints: dict[str, str] = field(default_factory=dict)
     _budget: int = MAX_PLACEHOLDERS
+
+    def entity(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Answer an entity with its placeholders replaced; raises `PlaceholderError`."""
+        self._budget = MAX_PLACEHOLDERS
+        filled: dict[str, Any] = self.fill(data)
+        return filled
 
     def fill(self, value: Any, pointer: str = "") -> Any:
         """Answer `value` with its placeholders replaced; raises `PlaceholderError`."""
@@ -75,16 +81,16 @@ class Placeholders:
         reader = self.readers.url
         try:
             url = reader.resolve(target, base)
-            if not reader.same_repository(url, base):
-                raise PlaceholderError(
-                    "Placeholder may only reference files from the same repository as the entity",
-                    pointer,
-                )
+            is_near = reader.same_repository(url, base)
+        except CallboardError as error:
+            raise self._unreadable(key, target, error, pointer) from error
+        if not is_near:
+            message = "Placeholder may only reference files from the same repository as the entity"
+            raise PlaceholderError(message, pointer)
+        try:
             # Until it is read, whatever is there counts as changed.
             self.fingerprints[f"url:{url}"] = ""
             reading = reader.read_file(url)
-        except PlaceholderError:
-            raise
         except CallboardError as error:
             raise self._unreadable(key, target, error, pointer) from error
         if reading is None or not reading.contents:
@@ -113,11 +119,11 @@ def _json(data: bytes, key: str, target: str, pointer: str) -> Any:
 
 
 def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:
-    values, problem = documents.values(data)
-    if problem is not None:
-        raise PlaceholderError(
-            f"Placeholder {key} found an error in the data at {target}, {_where(problem)}", pointer
-        )
+    try:
+        values = documents.values(data)
+    except Fault as fault:
+        message = f"Placeholder {key} found an error in the data at {target}, {fault.message}"
+        raise PlaceholderError(message, pointer) from fault
     if len(values) != 1:
         raise PlaceholderError(
             f"Placeholder {key} expected to find exactly one document of data at {target}, "
@@ -125,10 +131,6 @@ def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:
             pointer,
         )
     return values[0]
-
-
-def _where(problem: Problem) -> str:
-    return f"{problem.message} (line {problem.line})"
 
 
 _PARSERS: Mapping[str, Callable[[bytes, str, str, str], Any]] = {

@@ -7,29 +7,28 @@ is emitted with its flaw and without a document; a file that fails emits nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from app.catalog.emission import Emission, Flaw
 from app.catalog.placeholders import MARKS, PlaceholderError, Placeholders
-from app.scm.readers import Readers
 from app.catalog.rules import Rules
-from app.errors import InputError
 from app.model import documents, policies
 from app.model.documents import Limits
 from app.model.entity import Entity
-from app.model.faults import ProcessingError
 from app.model.kinds import KindRegistry
 from app.model.problem import Problem
-from app.model.ref import EntityRef
+from app.model.processing_error import ProcessingError
 from app.ports import Content
+from app.scm.readers import Readers
 
 LOCATION = "backstage.io/managed-by-location"
 ORIGIN = "backstage.io/managed-by-origin-location"
 VIEW_URL = "backstage.io/view-url"
+Edges: TypeAlias = tuple[tuple[str, str], ...]
 PLACEHOLDER_FAILURE = "Processor PlaceholderProcessor threw an error while preprocessing"
 
 
@@ -102,31 +101,44 @@ class Processor:
         `text` is the file it stands in, for naming the line and column of a flaw.
         """
         data = _located(entity, origin)
-        ref = str(
-            EntityRef.of(data["kind"], data["metadata"].get("namespace"), data["metadata"]["name"])
-        )
-        unprocessed = _json(data)
+        ref = policies.ref_text(data)
+        unprocessed = orjson.dumps(data)
         try:
             if placeholders is not None:
-                data = placeholders.for_entity().fill(data)
-            data, relations = self._steps(data)
+                data = placeholders.entity(data)
         except PlaceholderError as error:
-            cause = ProcessingError("Error", str(error))
-            wrapped = ProcessingError(
-                "InputError", PLACEHOLDER_FAILURE, pointer=error.pointer, cause=cause
-            )
-            return _invalid(ref, entity, unprocessed, _flaw(wrapped, entity, text))
-        except ProcessingError as error:
-            return _invalid(ref, entity, unprocessed, _flaw(error, entity, text))
-        return Emission(ref, entity.location, entity.line, _json(data), unprocessed, relations)
+            cause = ProcessingError("Error", str(error), error.pointer)
+            failure = ProcessingError.caused("InputError", PLACEHOLDER_FAILURE, cause)
+            return _invalid(ref, entity, unprocessed, _flaw(failure, entity, text))
+        outcome = self._steps(data)
+        if isinstance(outcome, ProcessingError):
+            return _invalid(ref, entity, unprocessed, _flaw(outcome, entity, text))
+        data, relations = outcome
+        document = orjson.dumps(data)
+        return Emission(ref, entity.location, entity.line, document, unprocessed, relations)
 
-    def _steps(self, data: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
-        """Run the steps that need nothing but the entity; raises `ProcessingError`."""
-        raise NotImplementedError
+    def _steps(self, data: dict[str, Any]) -> tuple[dict[str, Any], Edges] | ProcessingError:
+        """Run the steps that need nothing but the entity."""
+        policies.presort(data)
+        data = policies.sanitize_annotations(_with_view_url(data))
+        error = policies.check_fields(data)
+        if error is not None:
+            return error
+        data = policies.fill_namespace(data)
+        error = self.kinds.validate(data)
+        if error is not None:
+            return error
+        relations = self.kinds.relations_of(data)
+        if isinstance(relations, ProcessingError):
+            return relations
+        return data, tuple((relation.type, str(relation.target)) for relation in relations)
 
-    def relations_of(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def relations_of(self, data: Mapping[str, Any]) -> Edges:
         """Derive the edges of an entity that was processed before."""
-        raise NotImplementedError
+        relations = self.kinds.relations_of(data)
+        if isinstance(relations, ProcessingError):
+            return ()
+        return tuple((relation.type, str(relation.target)) for relation in relations)
 
 
 def _located(entity: Entity, origin: str) -> dict[str, Any]:
@@ -138,15 +150,20 @@ def _located(entity: Entity, origin: str) -> dict[str, Any]:
     return {**entity.data, "metadata": metadata}
 
 
+def _with_view_url(data: dict[str, Any]) -> dict[str, Any]:
+    """Say where an entity from a URL can be looked at, unless its file says so (CONTRACT 1.4)."""
+    annotations = data["metadata"].get("annotations")
+    if not isinstance(annotations, Mapping) or VIEW_URL in annotations:
+        return data
+    kind, _, target = annotations[LOCATION].partition(":")
+    if kind != "url":
+        return data
+    annotations = {**annotations, VIEW_URL: target}
+    return {**data, "metadata": {**data["metadata"], "annotations": annotations}}
+
+
 def _invalid(ref: str, entity: Entity, unprocessed: bytes, flaw: Flaw) -> Emission:
     return Emission(ref, entity.location, entity.line, None, unprocessed, (), (flaw,))
-
-
-def _json(data: Any) -> bytes:
-    try:
-        return orjson.dumps(data)
-    except TypeError as error:
-        raise InputError(f"cannot be written as JSON: {error}") from error
 
 
 def _flaw_of(problem: Problem) -> Flaw:
@@ -157,7 +174,6 @@ def _flaw(error: ProcessingError, entity: Entity, text: bytes) -> Flaw:
     line, column = (
         documents.position_in(text, entity.line, error.pointer) if text else (entity.line, 0)
     )
-    problem = Problem(
-        entity.location, str(error), error.name, line, column, error.pointer, str(entity.ref)
-    )
-    return Flaw(error.as_json(), problem)
+    ref = policies.ref_text(entity.data) if error.name != "TypeError" else ""
+    problem = Problem(entity.location, error.message, error.name, line, column, error.pointer, ref)
+    return Flaw(error.serialized(), problem)

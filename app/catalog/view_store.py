@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.db import sequence
 from app.db.statements import Statements
-from app.index.index import IndexRow
+from app.index.build import IndexRow
 
 _LOAD_BATCH = 20_000
 

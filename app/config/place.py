@@ -56,7 +56,7 @@ def merge(high: Node, low: Node) -> Node:
         key: merge(child, low.value[key]) if key in low.value else child
         for key, child in high.value.items()
     }
-    return Node({**low.value, **merged}, high.place)
+    return Node({**merged, **{k: n for k, n in low.value.items() if k not in merged}}, high.place)
 
 
 def without_nulls(node: Node) -> Node:

@@ -21,15 +21,16 @@ class Config:
     """A configuration, or the section of one at `prefix`; errors always name the whole path.
 
     Paths look like `catalog.locations[0].target`. `directory` is what relative paths in values
-    start from. `is_development` tells whether `NODE_ENV` says so. Printing a `Config` shows keys
-    and files, never values.
+    start from. `is_development` tells whether `NODE_ENV` says so. `unset` holds
+    what came to nothing for a missing variable, even if a default stands in. Printing a `Config`
+    shows keys and files, never values.
     """
 
     root: Node = field(repr=False)
     files: tuple[str, ...] = ()
     directory: Path = field(default_factory=Path.cwd)
     is_development: bool = False
-    unset: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    unset: Mapping[str, Node] = field(default_factory=dict, repr=False)
     prefix: str = ""
     _nodes: Mapping[str, Node] = field(default_factory=dict, repr=False)
 
@@ -60,7 +61,7 @@ class Config:
     def section(self, path: str) -> Config:
         """Narrow to the object at `path`, empty if it is absent."""
         node = self._find(path) or Node({}, self.place(path))
-        if node.value is ABSENT:
+        if node.value in (None, ABSENT):
             node = Node({}, node.place)
         if not isinstance(node.value, dict):
             raise config_error(self._full(path), "wanted object", node.place)
@@ -73,6 +74,8 @@ class Config:
     def place(self, path: str = "") -> Place:
         """Find the place that `origin` says in words."""
         whole = self._full(path)
+        if whole in self.unset:
+            return self.unset[whole].place
         for candidate in _around(whole):
             if candidate in self._nodes:
                 return self._nodes[candidate].place
@@ -80,7 +83,8 @@ class Config:
 
     def missing_variables(self, path: str) -> tuple[str, ...]:
         """Name the variables that are not set and are why this value (or list item) is absent."""
-        return self.unset.get(self._full(path), ())
+        node = self.unset.get(self._full(path))
+        return node.missing if node else ()
 
     def complaint(self, path: str, message: str) -> str:
         """Word one mistake: `path: message (file:line)`, with the variables that are missing."""

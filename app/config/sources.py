@@ -40,7 +40,7 @@ def load_config(
     layers = [*given, _from_environment(known), _from_overrides(overrides or {})]
     operator = reduce(lambda low, high: merge(high, low), layers, Node({}, Place("no file")))
     operator = without_nulls(operator)
-    unset = {path: node.missing for path, node in nodes_by_path(operator).items() if node.missing}
+    unset = {path: node for path, node in nodes_by_path(operator).items() if node.missing}
     return Config.of(
         merge(operator, _shipped_defaults()),
         files=tuple(_shown(file, directory) for file in chosen),

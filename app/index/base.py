@@ -87,7 +87,9 @@ class Postings:
         counts = np.empty(len(self.terms), np.intp)
         shared, alone = len(self.starts), self.alone
         if shared:
-            counts[:shared] = np.add.reduceat(hits[:alone], self.starts.astype(np.intp), dtype=np.intp)
+            counts[:shared] = np.add.reduceat(
+                hits[:alone], self.starts.astype(np.intp), dtype=np.intp
+            )
         counts[shared:] = hits[alone:]
         return counts
 

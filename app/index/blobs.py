@@ -88,9 +88,7 @@ class Rows:
 
     def take(self, chosen: slice | np.ndarray) -> Rows:
         """The rows at some places."""
-        return Rows(
-            self.keys[chosen], self.terms[chosen], self.originals[chosen], self.ids[chosen]
-        )
+        return Rows(self.keys[chosen], self.terms[chosen], self.originals[chosen], self.ids[chosen])
 
     @classmethod
     def join(cls, parts: Sequence[Rows]) -> Rows:

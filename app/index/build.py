@@ -137,7 +137,9 @@ def _arrange(rows: Rows) -> _Part:
     """Bring the rows of some keys into the order of the base."""
     order = np.argsort(rows.terms, kind="stable")
     terms = rows.terms[order]
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(terms)), np.bool_), terms[1:] != terms[:-1]]))
+    first = np.flatnonzero(
+        np.concatenate([np.ones(min(1, len(terms)), np.bool_), terms[1:] != terms[:-1]])
+    )
     counts = np.diff(first, append=len(terms))
     keys, codes = np.unique(rows.keys[order[first]], return_inverse=True)
     alone = counts == 1
@@ -192,7 +194,9 @@ def _assemble(entities: Entities, parts: Sequence[_Part]) -> Base:
     """Put parts with ascending keys one after the other."""
 
     def edges(counts: list[Places], dtype: type[np.unsignedinteger]) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.intp), *counts]))]).astype(dtype)
+        return np.concatenate(
+            [[0], np.cumsum(np.concatenate([np.empty(0, np.intp), *counts]))]
+        ).astype(dtype)
 
     first = np.cumsum([0, *(len(part.terms) for part in parts)])[:-1]
     none32, none64 = np.empty(0, np.uint32), np.empty(0, np.uint64)

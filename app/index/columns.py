@@ -1,4 +1,4 @@
-"""The values of one key in order: for sorting, full text, prefixes, and facets.
+"""The values of one key in order: for sorting, full text and prefixes.
 
 The base knows values as hashes only. A column adds their texts, read from the documents when the key
 is first needed (`app.index.gather`), and is as unchanging as the base.
@@ -15,10 +15,10 @@ from pyroaring import FrozenBitMap
 
 from app.index.arrays import U32, Mask, Places, bitmap_below, spans
 from app.index.base import Base, Postings
-from app.index.blobs import ITEMS, TRUE, digest, key_hash, original_hash
+from app.index.blobs import ITEMS, TRUE, digest, key_hash
 from app.index.ranking import Ranking
 from app.index.strings import Strings
-from app.index.text import from_utf8, utf8, utf16
+from app.index.text import utf8
 
 Values: TypeAlias = tuple[tuple[str | None, str | None], ...]
 """What one entity has under a key: lower-cased values and originals, None for null and too long."""
@@ -122,7 +122,9 @@ def make_column(
     if patches:
         kept = ~np.isin(ids, np.fromiter(patches, np.uint32, len(patches)))
         ids, ranks = ids[kept], ranks[kept]
-    return _column(base, [text for text, used in zip(pool, is_used, strict=True) if used], ranks, ids, patches)
+    return _column(
+        base, [text for text, used in zip(pool, is_used, strict=True) if used], ranks, ids, patches
+    )
 
 
 def _column(
@@ -141,84 +143,3 @@ def _column(
         owners=owners,
         patches=patches,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class FacetColumn:
-    """The values of a key as they were written, in the order of JavaScript's strings.
-
-    `ordinals` says which term of the base each belongs to; for terms with several spellings `spelt`
-    has `(value, spelling of each posting of the term, the value's own spelling)`. `true` is the
-    value to which array items count, or -1.
-    """
-
-    field: Field
-    values: Strings
-    ordinals: Places
-    spelt: tuple[tuple[int, U32, int], ...]
-    true: int
-    patches: Mapping[int, Values]
-
-    @property
-    def nbytes(self) -> int:
-        return self.values.nbytes + self.ordinals.nbytes
-
-    def counts(self, chosen: Mask | None) -> Places:
-        """How many entities have each value: all of them, or the chosen."""
-        postings = self.field.postings
-        by_term = postings.counts() if chosen is None else postings.counts_in(chosen)
-        counts = np.zeros(len(self.values), np.intp)
-        own = self.ordinals >= 0
-        counts[own] = by_term[self.ordinals[own]]
-        for value, spellings, spelling in self.spelt:
-            hits = spellings == np.uint32(spelling)
-            if chosen is not None:
-                hits &= chosen.take(postings.of(int(self.ordinals[value])))
-            counts[value] = np.count_nonzero(hits)
-        if self.true >= 0:
-            items = self.field.items
-            counts[self.true] += len(items) if chosen is None else np.count_nonzero(chosen.take(items))
-        return counts
-
-    def find(self, value: str) -> int:
-        """The number of a value, or -1."""
-        wanted = utf16(value)
-        low, high = 0, len(self.values)
-        while low < high:
-            middle = (low + high) // 2
-            if utf16(self.values.text(middle)) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self.values) and self.values.text(low) == value else -1
-
-
-def make_facet_column(
-    base: Base, name: str, originals: Iterable[bytes], patches: Mapping[int, Values]
-) -> FacetColumn:
-    """Make the facet of a key from texts among which all its values are, as they were written."""
-    field = Field.of(base, name)
-    postings = field.postings
-    mixed = base.spellings.mixed_in(postings.first, len(postings.terms))
-    uniform = base.spellings.of(postings.first, len(postings.terms))
-    pool = [from_utf8(text) for text in {*originals, *([_TRUE] if len(field.items) else [])}]
-    pool.sort(key=utf16)
-    lowered = [text.lower() for text in pool]
-    ordinals = postings.find_all(field.hashes([utf8(text) for text in lowered]))
-    values: list[bytes] = []
-    places: list[int] = []
-    spelt: list[tuple[int, U32, int]] = []
-    true = -1
-    for original, lower, ordinal in zip(pool, lowered, ordinals.tolist(), strict=True):
-        spelling = original_hash(original, lower)
-        is_item = len(field.items) > 0 and original == TRUE
-        is_mixed = ordinal in mixed and bool((mixed[ordinal] == spelling).any())
-        is_uniform = ordinal >= 0 and ordinal not in mixed and uniform[ordinal] == spelling
-        if is_mixed:
-            spelt.append((len(values), mixed[ordinal], spelling))
-        if is_item:
-            true = len(values)
-        if is_item or is_mixed or is_uniform:
-            values.append(utf8(original))
-            places.append(ordinal if is_mixed or is_uniform else -1)
-    return FacetColumn(field, Strings(values), np.asarray(places, np.intp), tuple(spelt), true, patches)

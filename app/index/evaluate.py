@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 
 from pyroaring import FrozenBitMap
@@ -27,11 +27,11 @@ class Evaluator:
     and keys, and the results of searches in columns.
     """
 
-    def __init__(self, base: Base, overlay: Overlay, columns: Mapping[str, Column]) -> None:
-        """Use the columns that are there; whoever asks sees to it that they are."""
+    def __init__(self, base: Base, overlay: Overlay, column: Callable[[str], Column]) -> None:
+        """Get columns from `column`; whoever asks sees to it that they are there."""
         self._base = base
         self._overlay = overlay
-        self._columns = columns
+        self._column = column
         self._terms: Recent[int, FrozenBitMap] = Recent(512)
         self._keys: Recent[int, FrozenBitMap] = Recent(128)
         self._found: Recent[HasPrefix | tuple[str, str], FrozenBitMap] = Recent(64)
@@ -108,7 +108,7 @@ class Evaluator:
         return self._keys.put(key, found)
 
     def _with_prefix(self, name: str, prefix: str) -> FrozenBitMap:
-        column = self._columns[name]
+        column = self._column(name)
         key = HasPrefix(name, prefix)
         found = self._found.get(key)
         if found is None:
@@ -117,7 +117,7 @@ class Evaluator:
         return self._in_column(name, column, found, lambda value: value.startswith(prefix))
 
     def _containing(self, term: str, name: str) -> FrozenBitMap:
-        column = self._columns[name]
+        column = self._column(name)
         pattern = like(term)
         found = self._found.get((term, name))
         if found is None:
@@ -137,3 +137,15 @@ class Evaluator:
         return self._now(in_base, NOBODY) | FrozenBitMap(found)
 
 
+def columns_of(expression: Expression) -> Iterator[str]:
+    """Every key whose column is needed to answer an expression."""
+    match expression:
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from columns_of(part)
+        case Not(part):
+            yield from columns_of(part)
+        case HasPrefix(name, _):
+            yield name
+        case Contains(_, names):
+            yield from names

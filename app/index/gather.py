@@ -24,6 +24,9 @@ Document: TypeAlias = Mapping[str, Any]
 LoadDocuments: TypeAlias = Callable[[Sequence[int]], Iterable[tuple[int, Document]]]
 """Yields the documents of entities as they are now; those that are gone are left out."""
 
+Seeds: TypeAlias = Mapping[str, Iterable[str]]
+"""Keys, each with texts among which some of its values may be."""
+
 _BATCH = 1000
 _NOBODY = np.empty(0, np.uint32)
 _REF_PARTS = {"kind": 0, "metadata.namespace": 1, "metadata.name": 2}
@@ -82,9 +85,9 @@ class Search:
     documents no longer say what the base knows.
     """
 
-    def __init__(self, base: Base, name: str, *, is_spelt: bool) -> None:
+    def __init__(self, base: Base, name: str, seeds: Iterable[str], *, is_spelt: bool) -> None:
         self.name = name
-        self.originals: set[str] = set()
+        self.originals = set(seeds)
         self.patches: dict[int, Values] = {}
         self._base = base
         self._field = Field.of(base, name)
@@ -155,11 +158,14 @@ class Search:
 
 
 def gather(
-    base: Base, load: LoadDocuments, columns: Iterable[str] = (), facets: Iterable[str] = ()
+    base: Base, load: LoadDocuments, columns: Seeds, facets: Seeds
 ) -> tuple[dict[str, Search], dict[str, Search]]:
-    """Collect the texts of several columns and facets in one pass through the documents."""
-    orders = {name: Search(base, name, is_spelt=False) for name in columns}
-    spelt = {name: Search(base, name, is_spelt=True) for name in facets}
+    """Collect the texts of several columns and facets in one pass through the documents.
+
+    The seeds are texts that are known already, and need not be right.
+    """
+    orders = {name: Search(base, name, seeds, is_spelt=False) for name, seeds in columns.items()}
+    spelt = {name: Search(base, name, seeds, is_spelt=True) for name, seeds in facets.items()}
     for search in orders.values():
         search.take_known()
     searches = [*orders.values(), *spelt.values()]

@@ -1,35 +1,32 @@
 """The read index: every listing, filter, facet and search of the catalog is answered here.
 
-Threads: any number of readers, one applier, one merger. Answers are short and hold one lock; what
-takes long (reading documents for a column, building a base) is done outside of it, on arrays that
-never change, and then put in place under the lock. `apply` is atomic: a reader sees all changes of a
-call or none.
+Threads: any number of readers, one applier, one merger. Answers are short and hold one lock. What
+takes long (reading documents for a column, making a base) happens outside of it, on arrays that never
+change, and is then put in place under the lock. `apply` is atomic: a reader sees all changes of a
+call or none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock, RLock
 
 import numpy as np
-from pyroaring import FrozenBitMap
+from pyroaring import BitMap, FrozenBitMap
 
-from app.index.arrays import U32, Mask, mask
-from app.index.base import Base, Entities
+from app.index.answers import Answers
+from app.index.arrays import U32
 from app.index.build import IndexRow, build, rebuild
-from app.index.columns import Field, make_column, make_facet_column
-from app.index.counting import count_values
-from app.index.evaluate import Evaluator
-from app.index.gather import LoadDocuments, Seeds, gather, values_of
+from app.index.columns import Values, make_column
+from app.index.evaluate import columns_of
+from app.index.facets import make_facet
+from app.index.gather import LoadDocuments, gather, values_of
 from app.index.library import Library, Wanted
-from app.index.like import like
-from app.index.listing import SortField, sort_rows
 from app.index.memory import release_memory
 from app.index.overlay import Overlay
-from app.index.recent import Recent
-from app.index.text import utf8
-from app.index.views import Page, View, field_view, read_ids, read_page, ref_view, uid_view
-from app.model.query import Contains, Expression, FacetCount, HasPrefix, Order, Position, parts_of
+from app.index.views import Page
+from app.model.query import Expression, FacetCount, Order, Position
 
 _MERGE_SHARE = 100
 _MERGE_LEAST = 1000
@@ -37,27 +34,221 @@ _COLUMN_ROOM = 64_000_000
 
 
 class EntityIndex:
-    """All entities, found by what is in them. Keys and values are given in lower case."""
+    """All entities, found by what is in them.
+
+    Keys and values are given in lower case (facet keys need not be). A selection is what `match`
+    returns, or any other set of ids. An entity that has gone since it was selected is left out.
+    """
 
     def __init__(self, load_documents: LoadDocuments, *, column_room: int = _COLUMN_ROOM) -> None:
-        """Start empty. Columns that were not warmed may take up to `column_room` bytes."""
+        """Start empty. Columns that were not warmed may take `column_room` bytes, facets as many."""
         self._load_documents = load_documents
+        self._column_room = column_room
         self._lock = RLock()
         self._reading = Lock()
         self._merging = Lock()
         self._seq = 0
-        self._base = build(())
-        self._overlay = Overlay()
-        self._library = Library(column_room)
-        self._column_room = column_room
-        self._forget_answers()
+        self._kept = Wanted()
+        self._answers = Answers(build(()), Overlay(), Library(column_room, self._kept))
 
-    def _forget_answers(self, *, is_new_base: bool = True) -> None:
-        if is_new_base:
-            self._evaluator = Evaluator(self._base, self._overlay, self._library.columns)
-        self._matches: Recent[Expression, FrozenBitMap] = Recent(64)
-        self._views: dict[str | None, View] = {}
-        self._masks: Recent[tuple[int, int], tuple[FrozenBitMap, FrozenBitMap, Mask]] = Recent(8)
-        self._facets: Recent[tuple[str, int], tuple[FrozenBitMap | None, list[FacetCount]]] = (
-            Recent(256)
+    @property
+    def seq(self) -> int:
+        """The last change that the answers know of."""
+        return self._seq
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._answers.everyone())
+
+    def load(self, rows: Iterable[IndexRow], seq: int) -> None:
+        """Start again with these entities, as they were at `seq`; columns are not made yet."""
+        base = build(rows)
+        with self._lock:
+            self._answers = Answers(base, Overlay(), Library(self._column_room, self._kept))
+            self._seq = seq
+        release_memory()
+
+    def apply(self, changes: Iterable[tuple[int, IndexRow | None]], seq: int) -> None:
+        """Take changed entities as they are at `seq`, by id; None for those that were deleted."""
+        with self._lock:
+            for owner, row in changes:
+                self._answers.overlay.put(owner, row)
+            self._answers.changed()
+            self._seq = seq
+
+    @property
+    def needs_merge(self) -> bool:
+        """So much has changed that reading would be quicker after `merge`."""
+        answers = self._answers
+        limit = max(_MERGE_LEAST, len(answers.base.entities.all) // _MERGE_SHARE)
+        return len(answers.overlay) > limit
+
+    def merge(self) -> None:
+        """Make a new base of the old one and the changes; readers go on meanwhile."""
+        with self._merging:
+            with self._lock:
+                old = self._answers
+                rows = dict(old.overlay.rows)
+                present = old.library.present()
+                seeds = {name: old.seeds(name) for name in present.keys}
+            gone = np.zeros(old.base.entities.size, np.bool_)
+            inside = [owner for owner in rows if owner < len(gone)]
+            gone[inside] = True
+            base = rebuild(old.base, gone, [row for row in rows.values() if row is not None])
+            library = Library(self._column_room, self._kept)
+            fresh = Answers(base, Overlay(), library)
+            self._fill(fresh, present, seeds)
+            with self._lock:
+                if self._answers is not old:  # loaded anew meanwhile
+                    return
+                for owner, row in old.overlay.rows.items():
+                    if owner not in rows or rows[owner] is not row:
+                        fresh.overlay.put(owner, row)
+                self._answers = fresh
+            del old
+        release_memory()
+
+    def warm(self, columns: Iterable[str], facets: Iterable[str] = ()) -> None:
+        """Make columns and facets in one pass through the documents, and keep them from now on."""
+        wanted = Wanted.of(columns, (name.lower() for name in facets))
+        with self._lock:
+            self._kept |= wanted
+            self._answers.library.kept = self._kept
+        with self._ready(wanted):
+            pass
+
+    def match(self, expression: Expression) -> FrozenBitMap:
+        """Find the ids of the entities that match."""
+        with self._ready(Wanted.of(columns_of(expression))) as answers:
+            return answers.match(expression)
+
+    def count(self, expression: Expression) -> int:
+        """Count the entities that match."""
+        return len(self.match(expression))
+
+    def contains_id(self, owner: int) -> bool:
+        """Tell whether there is an entity with this id."""
+        with self._lock:
+            return self._answers.contains_id(owner)
+
+    def id_of(self, ref: str) -> int | None:
+        """Find an entity by its canonical ref."""
+        return self.ids_of((ref,))[0]
+
+    def ids_of(self, refs: Sequence[str]) -> list[int | None]:
+        """Find entities by their canonical refs; None where there is none."""
+        with self._lock:
+            return self._answers.ids_of(refs)
+
+    def id_of_uid(self, uid: str) -> int | None:
+        """Find an entity by its uid."""
+        with self._lock:
+            return self._answers.id_of_uid(uid)
+
+    def page(
+        self,
+        selection: FrozenBitMap | BitMap,
+        order: Order | None,
+        limit: int,
+        offset: int = 0,
+        position: Position | None = None,
+        term: str | None = None,
+    ) -> Page:
+        """Read one page of the selected entities, by the values of a key or by uid.
+
+        With an order there is an entry for each value, and none for an entity without. A page
+        begins beyond `position`, or ends before it if that looks backwards; entries are in the
+        order asked for in both cases, and `has_more` speaks of the direction looked in. `term`
+        leaves out entries whose own value does not match it as a full-text term; this only makes a
+        difference where entities have several values.
+        """
+        wanted = Wanted.of([order.key] if order else ())
+        chosen = FrozenBitMap(selection)
+        with self._ready(wanted) as answers:
+            return answers.page(chosen, order, limit, offset, position, term)
+
+    def ids_in_order(self, selection: FrozenBitMap | BitMap, order: Order | None) -> U32:
+        """List the ids of all entries that `page` would go through."""
+        chosen = FrozenBitMap(selection)
+        with self._ready(Wanted.of([order.key] if order else ())) as answers:
+            return answers.ids_in_order(chosen, order)
+
+    def sorted_ids(self, selection: FrozenBitMap | BitMap, orders: Sequence[Order]) -> U32:
+        """List ids by several keys and then by uid, each value of an entity apart, nulls last."""
+        chosen = FrozenBitMap(selection)
+        with self._ready(Wanted.of(order.key for order in orders)) as answers:
+            return answers.sorted_ids(chosen, orders)
+
+    def by_ref(self, selection: FrozenBitMap | BitMap) -> U32:
+        """List the ids of the selected entities by ref."""
+        chosen = FrozenBitMap(selection)
+        with self._lock:
+            return self._answers.by_ref(chosen)
+
+    def total(self, selection: FrozenBitMap | BitMap, order: Order | None) -> int:
+        """Count the selected entities that a walk through all pages would show."""
+        chosen = FrozenBitMap(selection)
+        with self._ready(Wanted.of([order.key] if order else ())) as answers:
+            return answers.total(chosen, order)
+
+    def facets(
+        self, keys: Sequence[str], selection: FrozenBitMap | BitMap | None = None
+    ) -> dict[str, list[FacetCount]]:
+        """Count, for each key as it was written, the selected entities by value."""
+        chosen = None if selection is None else FrozenBitMap(selection)
+        names = {key: key.lower() for key in keys}
+        with self._ready(Wanted.of((), names.values())) as answers:
+            return {key: answers.facet(name, chosen) for key, name in names.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the base, its columns and its facets."""
+        with self._lock:
+            return self._answers.base.nbytes + self._answers.library.nbytes
+
+    @contextmanager
+    def _ready(self, wanted: Wanted) -> Iterator[Answers]:
+        """Hold the lock with all texts there; read what is lacking first, without the lock."""
+        while True:
+            with self._lock:
+                answers = self._answers
+                if not wanted or not any(answers.lacking(wanted)):
+                    yield answers
+                    return
+            with self._reading:  # one thread reads, the others find it done
+                self._fill(answers, wanted, {})
+
+    def _fill(self, answers: Answers, wanted: Wanted, seeds: dict[str, list[str]]) -> None:
+        """Read what is lacking, and put it in place."""
+        with self._lock:
+            lacking, names = answers.lacking(wanted)
+            rows = {owner: answers.overlay.rows[owner] for owner in names}
+        base = answers.base
+        columns, facets = gather(
+            base,
+            self._load_documents,
+            {name: seeds.get(name, ()) for name in lacking.columns},
+            {name: seeds.get(name, ()) for name in lacking.facets},
         )
+        made_columns = {
+            name: make_column(base, name, search.lowered(), search.patches)
+            for name, search in columns.items()
+        }
+        made_facets = {
+            name: make_facet(base, name, search.originals, search.patches)
+            for name, search in facets.items()
+        }
+        texts: dict[int, dict[str, Values]] = {
+            owner: dict.fromkeys(keys, ()) for owner, keys in names.items()
+        }
+        for owner, document in self._load_documents(list(names)) if names else ():
+            texts[owner] = {name: values_of(document, name) for name in names[owner]}
+        with self._lock:
+            answers.library.columns.update(made_columns)
+            answers.library.facets.update(made_facets)
+            for name in answers.library.shrink(wanted):
+                answers.overlay.forget_texts(name)
+            for owner, values in texts.items():
+                answers.overlay.give_texts(owner, rows[owner], values)
+            if made_columns or made_facets or texts:
+                answers.changed()

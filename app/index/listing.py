@@ -17,7 +17,6 @@ from app.index.base import Base
 from app.index.columns import Column, Field
 from app.index.overlay import Overlay, present_texts
 from app.index.text import utf8
-from app.index.views import View, read_ids
 
 _LAST = np.iinfo(np.intp).max
 
@@ -31,11 +30,9 @@ class SortField:
     is_descending: bool
 
 
-def sort_rows(
-    base: Base, overlay: Overlay, by_uid: View, selection: FrozenBitMap, fields: Sequence[SortField]
-) -> U32:
-    """List the selected entities by several fields, then by uid."""
-    owners = read_ids(by_uid, selection, lambda: mask(by_uid.chosen(selection), base.entities.size))
+def sort_rows(base: Base, overlay: Overlay, owners: U32, fields: Sequence[SortField]) -> U32:
+    """Sort entities, given by uid, by several fields."""
+    selection = FrozenBitMap(owners.tolist())
     rows: Places = np.arange(len(owners))
     keys: list[Places] = []
     for field in fields:
@@ -73,14 +70,19 @@ def _entries(
     gaps = np.asarray([column.texts.seek(value)[0] for value in fresh], np.intp)
     ranks = column.ends.searchsorted(kept.astype(np.uint32), side="right")
     ranks = ranks + gaps.searchsorted(ranks, side="right")
-    numbers = {value: int(gap) + number for number, (value, gap) in enumerate(zip(fresh, gaps, strict=True))}
+    numbers = {
+        value: int(gap) + number
+        for number, (value, gap) in enumerate(zip(fresh, gaps, strict=True))
+    }
     for value in {v for v, _ in extras if v is not None} - numbers.keys():
         rank = column.texts.seek(value)[0]
         numbers[value] = rank + int(gaps.searchsorted(rank, side="right"))
     extra_ranks = [_LAST if value is None else numbers[value] for value, _ in extras]
     nulls = _nulls(base, field.name)
     nulls = nulls[marks.take(nulls)]
-    all_ranks = np.concatenate([ranks, np.full(len(nulls), _LAST), np.asarray(extra_ranks, np.intp)])
+    all_ranks = np.concatenate(
+        [ranks, np.full(len(nulls), _LAST), np.asarray(extra_ranks, np.intp)]
+    )
     if field.is_descending:
         all_ranks = np.where(all_ranks == _LAST, _LAST, -all_ranks)
     own = np.asarray([owner for _, owner in extras], np.uint32)

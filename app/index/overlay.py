@@ -99,25 +99,25 @@ class Overlay:
         """Find the entities that have a key."""
         return _owners(self._keys, key) | _owners(self._items, key)
 
-    def lacking_texts(self, name: str) -> list[IndexRow]:
-        """List the entities that have a key whose texts under it are not known."""
-        known = self._texts.get(name, {})
-        owners = (self.rows[owner] for owner in self.with_key(key_hash(name)) if owner not in known)
-        return [row for row in owners if row is not None]
-
-    def names(self) -> list[str]:
-        """List the keys whose texts are kept."""
-        return list(self._texts)
+    def lacking_texts(self, names: Iterable[str]) -> dict[int, list[str]]:
+        """List the entities that have one of the keys without its texts being known, and which."""
+        lacking: dict[int, list[str]] = {}
+        for name in names:
+            known = self._texts.get(name, {})
+            for owner in self.with_key(key_hash(name)):
+                if owner not in known:
+                    lacking.setdefault(owner, []).append(name)
+        return lacking
 
     def forget_texts(self, name: str) -> None:
         """Keep the texts of a key no longer."""
         self._texts.pop(name, None)
 
-    def give_texts(self, row: IndexRow, texts: Mapping[str, Values]) -> None:
-        """Take the texts of an entity, unless it has changed meanwhile."""
-        if self.rows.get(row.id) is row:
+    def give_texts(self, owner: int, row: IndexRow | None, texts: Mapping[str, Values]) -> None:
+        """Take the texts of an entity that were read when it was `row`, if it still is."""
+        if self.rows.get(owner) is row:
             for name, values in texts.items():
-                self._texts.setdefault(name, {})[row.id] = values
+                self._texts.setdefault(name, {})[owner] = values
 
     def texts(self, name: str) -> Mapping[int, Values]:
         """The texts of all entities under a key, as far as they are known."""

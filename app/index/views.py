@@ -220,5 +220,3 @@ def read_ids(view: View, selection: FrozenBitMap, marks: Marks) -> U32:
     befores = np.asarray([view.before(number) for number in picked], np.intp)
     owners = np.asarray([view.extras[number][1] for number in picked], np.uint32)
     return np.insert(view.ranking.ids[places], places.searchsorted(befores), owners)
-
-

@@ -71,6 +71,16 @@ def iterate(
         yield _problem(location, fault)
 
 
+def values(data: bytes, limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+    """Read documents of whatever shape, empty ones included; raises the first `Fault`."""
+    found = list[Any]()
+    for document in _documents(data, limits):
+        if isinstance(document, Fault):
+            raise document
+        found.append(document.value)
+    return found
+
+
 def position_of(data: bytes, index: int, pointer: str) -> tuple[int, int]:
     """Find the line and column of a field in the `index`-th item that `parse` answers for `data`.
 

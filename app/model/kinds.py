@@ -8,6 +8,7 @@ from typing import Any
 
 from app.errors import ConfigError
 from app.model.json_schema import CompiledSchema
+from app.model.policies import ref_text
 from app.model.processing_error import ProcessingError
 from app.model.relations import REVERSE, RULES, Relation, RelationRule, relations_by
 from app.model.schemas import ENTITY, SPECS, TEMPLATE_SPEC, Schema, kind_schema
@@ -61,8 +62,8 @@ class KindRegistry:
     def __init__(self, custom: Iterable[Kind] = ()) -> None:
         """Compile the schemas of all kinds.
 
-        Raises `ConfigError` if a schema is not one, if two kinds claim the same name and version, or
-        if a relation has no reverse.
+        Raises `ConfigError` if a schema is not one, if two kinds claim the same name and version,
+        or if a relation has no reverse.
         """
         self.kinds: tuple[Kind, ...] = (*BUILTIN_KINDS, *custom)
         self.reverse: Mapping[str, str] = _reverses(self.kinds)
@@ -115,14 +116,6 @@ class KindRegistry:
             message = f"Processor {kind.processor} threw an error while postprocessing"
             return ProcessingError.caused("InputError", message, found)
         return found
-
-
-def ref_text(data: Mapping[str, Any]) -> str:
-    """Write the ref of an entity as messages do, whatever its parts look like."""
-    metadata = data["metadata"]
-    namespace = metadata.get("namespace")
-    namespace = "default" if namespace is None else namespace
-    return f"{data['kind']}:{namespace}/{metadata['name']}".lower()
 
 
 def _reverses(kinds: Iterable[Kind]) -> dict[str, str]:

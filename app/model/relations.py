@@ -97,7 +97,7 @@ def relations_by(
     found: dict[Relation, None] = {}
     for rule in rules:
         value = spec.get(rule.field) if "." not in rule.field else _value_at(spec, rule.field)
-        if not value:
+        if not value and value != {}:  # an empty object is something to JavaScript
             continue
         for index, item in enumerate(value if isinstance(value, list) else (value,)):
             reads = _relation if item.__class__ is str else _unusual_relation
@@ -121,13 +121,15 @@ def _relation(type_: str, default_kind: str, text: str, namespace: str) -> Relat
     except InputError as error:
         raise RelationError("TypeError", str(error)) from None
     if kind or default_kind:
-        return Relation(type_, EntityRef.of(kind or default_kind, found_namespace or namespace, name))
+        return Relation(
+            type_, EntityRef.of(kind or default_kind, found_namespace or namespace, name)
+        )
     raise _lacks("kind", text)
 
 
 def _unusual_relation(type_: str, default_kind: str, item: Any, namespace: str) -> Relation:
     """Read what stands where a ref should: an object of its parts is one too."""
-    if not item:
+    if not item and not isinstance(item, (dict, list)):
         raise RelationError("Error", "Entity reference must not be empty")
     defaults = {"kind": default_kind, "namespace": namespace, "name": None}
     given = item if isinstance(item, dict) else {}

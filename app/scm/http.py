@@ -68,14 +68,24 @@ def _headers_within(sock: socket.socket | None, seconds: float | None) -> Iterat
     if sock is None or not seconds:
         yield
         return
-    # Not `sock.shutdown`: a TLS socket would forget its state under the reader's feet.
-    timer = threading.Timer(seconds, socket.socket.shutdown, (sock, socket.SHUT_RDWR))
+    is_late = threading.Event()
+
+    def break_off() -> None:
+        is_late.set()
+        with contextlib.suppress(OSError):
+            # Not `sock.shutdown`: a TLS socket would forget its state under the reader's feet.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, break_off)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+    if is_late.is_set():
+        # To `http.client`, headers that break off are headers that are complete.
+        raise TimeoutError("the headers took too long")
 
 
 class _PlainConnection(HTTPConnection):

@@ -158,6 +158,9 @@ class WebReader:
             if size > self.limits.max_bytes:
                 raise self._failed(url, f"it has more than {self.limits.max_bytes} bytes")
             yield piece
+        if not size and not _is_delimited(response):
+            # An answer that breaks off within its headers looks like an empty file.
+            raise self._failed(url, "the connection broke off")
 
     def _raw(self, url: str, response: BaseHTTPResponse, deadline: float) -> Iterator[bytes]:
         while piece := response.read1(CHUNK, decode_content=False):
@@ -176,6 +179,13 @@ def not_allowed(url: str) -> NotAllowedError:
     return NotAllowedError(
         f"Reading from '{url}' is not allowed. You may need to configure an integration for the "
         "target host, or add it to the configured list of allowed hosts at 'backend.reading.allow'"
+    )
+
+
+def _is_delimited(response: BaseHTTPResponse) -> bool:
+    """Tell whether the end of an answer can be told from the end of its connection."""
+    return response.status == HTTPStatus.NO_CONTENT or bool(
+        {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
     )
 
 

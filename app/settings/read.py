@@ -171,7 +171,7 @@ def _absolute(target: str, config: Config) -> str:
 
 
 def _unset(config: Config) -> Iterator[str]:
-    for path, names in config.unset.items():
+    for path, node in config.unset.items():
         if path.partition(".")[0] in _OWNED:
-            verb = "is" if len(names) == 1 else "are"
-            yield config.complaint(path, f"left out, {', '.join(names)} {verb} not set")
+            verb = "is" if len(node.missing) == 1 else "are"
+            yield config.complaint(path, f"left out, {', '.join(node.missing)} {verb} not set")

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -45,13 +45,14 @@ class Worker:
     files_every: timedelta = timedelta(seconds=5)
     _failures: int = field(default=0)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Work; returns soon after `stop` is set, leaving nothing half-written."""
         with self.database.begin() as connection:
             SyncStore(Statements.on(connection)).abandon_runs(datetime.now(UTC))
         scheduler = Scheduler(self._jobs())
         self.ingest.stitcher.stitch_all()
         scheduler.start()
+        ready()
         try:
             while not stop.is_set():
                 self._tick(scheduler, stop)

@@ -29,7 +29,7 @@ def make_application(
     app.session_interface = _NoSessions()
     app.json = OrjsonProvider(app)
     # Views and hooks are never coroutines; looking each time costs more than calling them.
-    app.ensure_sync = _as_it_is  # type: ignore[method-assign]
+    app.ensure_sync = _as_it_is  # type: ignore[method-assign, assignment]
     register_errors(app)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

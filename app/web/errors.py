@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, request
@@ -48,7 +49,9 @@ WIRE_NAMES: dict[type[BaseException], str] = {NotImplementedByServerError: "NotI
 class NamedError(CallboardError):
     """An error whose name, status and further properties the contract prescribes."""
 
-    def __init__(self, name: str, message: str, status: int = INTERNAL, **properties: Any) -> None:
+    def __init__(
+        self, name: str, message: str, status: int = INTERNAL, properties: Mapping[str, Any] = {}
+    ) -> None:
         """Keep the name shown on the wire, and what stands beside it in `error`."""
         super().__init__(message)
         self.name = name
@@ -75,7 +78,7 @@ def serialize_error(error: CallboardError) -> dict[str, Any]:
     """Write an error as clients read it, its causes included."""
     written: dict[str, Any] = {"name": wire_name(error), "message": wire_message(error)}
     if isinstance(error, NamedError):
-        written |= error.properties
+        written.update(error.properties)
     if isinstance(error.__cause__, CallboardError):
         written["cause"] = serialize_error(error.__cause__)
     return written

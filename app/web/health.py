@@ -24,7 +24,9 @@ def health_routes(lifecycle: Lifecycle, headers: Mapping[str, str]) -> Blueprint
     def readiness() -> Response:
         if lifecycle.is_ready:
             return json_response({"status": "ok"}, headers=headers)
-        reason = "Backend is shutting down" if lifecycle.is_stopping else "Backend has not started yet"
-        return json_response({"message": reason, "status": "error"}, 503, headers=headers)
+        message = "Backend has not started yet"
+        if lifecycle.is_stopping:
+            message = "Backend is shutting down"
+        return json_response({"message": message, "status": "error"}, 503, headers=headers)
 
     return routes

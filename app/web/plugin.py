@@ -58,7 +58,7 @@ def plugin_blueprint(
         response.headers["Set-Cookie"] = barrier.access.cleared_cookie()
         return response
 
-    def unknown(rest: str = "") -> Response:
+    def unknown(**_: str) -> Response:
         if request.method == "OPTIONS":
             return _options(f"{plugin}.unknown")
         return empty(404)

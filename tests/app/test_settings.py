@@ -211,12 +211,12 @@ def test_all_mistakes_are_told_at_once_with_their_places(settings):
     with pytest.raises(ConfigError) as error:
         settings(text)
 
+    access = "backend.auth.externalAccess[0].options"
     assert str(error.value).splitlines() == [
         "backend.listen.port: wanted number, got a text that is none (app-config.yaml:3)",
         "backend.cors.methods[1]: wanted string, got number (app-config.yaml:4)",
-        "backend.auth.externalAccess[0].options.token: required (TOKEN is not set)"
-        " (app-config.yaml:9)",
-        "backend.auth.externalAccess[0].options.subject: required (app-config.yaml:8)",
+        f"{access}.token: required (TOKEN is not set) (app-config.yaml:9)",
+        f"{access}.subject: required (app-config.yaml:8)",
         "catalog.locations[0].target: required (app-config.yaml:12)",
         "catalog.locations[1]: wanted object, got number (app-config.yaml:13)",
     ]
@@ -245,8 +245,7 @@ def test_all_mistakes_are_told_at_once_with_their_places(settings):
         ("backend: {reading: {allow: {}}}", "backend.reading.allow: wanted list, got object"),
         (
             "backend: {reading: {allow: [{host: 'http://x/y'}]}}",
-            "backend.reading.allow[0].host: wanted a host such as example.com, *.example.com"
-            " or example.com:8080",
+            "backend.reading.allow[0].host: wanted a host such as example.com, *.example.com",
         ),
         (
             "backend: {health: {headers: {x: 5}}}",
@@ -259,8 +258,7 @@ def test_all_mistakes_are_told_at_once_with_their_places(settings):
         ("backend: {logger: {level: loud}}", "backend.logger.level: wanted one of: debug, info, "),
         (
             "auth: {backstageTokenExpiration: 60}",
-            "auth.backstageTokenExpiration: wanted a duration such as {minutes: 5}, 'PT5M' or"
-            " '5 minutes', got number",
+            "auth.backstageTokenExpiration: wanted a duration such as {minutes: 5}, 'PT5M' or",
         ),
         ("auth: {identityTokenAlgorithm: HS256}", "auth.identityTokenAlgorithm: wanted one of: "),
         ("auth: {providers: 5}", "auth.providers: wanted object, got number"),
@@ -398,7 +396,14 @@ def test_cors_takes_texts_for_lists(settings):
     )
 
     assert read.backend.cors == CorsSettings(
-        ("http://*.example.com",), ("GET",), ("A", "B"), ("C",), True, 60, False, 200
+        origin=("http://*.example.com",),
+        methods=("GET",),
+        allowed_headers=("A", "B"),
+        exposed_headers=("C",),
+        credentials=True,
+        max_age=60,
+        preflight_continue=False,
+        options_success_status=200,
     )
 
 
@@ -466,6 +471,9 @@ def test_access_for_programs(settings):
     )
 
 
+JWKS = "{type: jwks, options: {url: 'https://x'}, accessRestrictions: "
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -483,22 +491,19 @@ def test_access_for_programs(settings):
         ("{type: legacy, options: {secret: '!', subject: x}}", "options.secret: wanted base64"),
         ("{type: jwks, options: {url: x}}", "options.url: wanted a URL"),
         (
-            "{type: jwks, options: {url: 'https://x'}, accessRestrictions: [{plugn: x}]}",
+            JWKS + "[{plugn: x}]}",
             "accessRestrictions[0].plugin: required",
         ),
         (
-            "{type: jwks, options: {url: 'https://x'},"
-            " accessRestrictions: [{plugin: x, permissions: y}]}",
+            JWKS + "[{plugin: x, permissions: y}]}",
             "accessRestrictions[0].permissions: unknown key",
         ),
         (
-            "{type: jwks, options: {url: 'https://x'},"
-            " accessRestrictions: [{plugin: x, permissionAttribute: {action: fly}}]}",
+            JWKS + "[{plugin: x, permissionAttribute: {action: fly}}]}",
             "accessRestrictions[0].permissionAttribute.action: wanted one or more of: create",
         ),
         (
-            "{type: jwks, options: {url: 'https://x'},"
-            " accessRestrictions: [{plugin: x}, {plugin: x}]}",
+            JWKS + "[{plugin: x}, {plugin: x}]}",
             "accessRestrictions: names a plugin twice",
         ),
     ],
@@ -579,7 +584,7 @@ POSTGRES = PostgresDatabase(database="backstage_plugin_callboard")
         ("connection: {ssl: false}", POSTGRES),
         (
             "connection: {ssl: {rejectUnauthorized: false, ca: A, cert: B, key: C}}",
-            replace(POSTGRES, ssl=DatabaseSsl(False, "A", "B", "C")),
+            replace(POSTGRES, ssl=DatabaseSsl(is_verified=False, ca="A", cert="B", key="C")),
         ),
         (
             "connection: {database: d}, pluginDivisionMode: schema, schemaPrefix: p_, role: r",
@@ -709,6 +714,12 @@ def test_an_empty_list_of_rules_allows_nothing(settings):
     assert settings("catalog: {rules: []}").catalog.rules == ()
 
 
+def test_durations_do_not_add_up_with_the_shipped_default(settings):
+    read = settings("auth: {backstageTokenExpiration: {minutes: 30}}")
+
+    assert read.auth.token_lifetime == timedelta(minutes=30)
+
+
 @pytest.mark.parametrize(
     ("written", "interval"),
     [
@@ -787,8 +798,28 @@ def test_durations_come_in_three_forms(written, expected):
 
 @pytest.mark.parametrize(
     "written",
-    [5, None, True, [], {}, {"minute": 5}, {"minutes": "x"}, "", "5", "-5m", "5 moons", "P", "PT"]
-    + ["P5", "P-1D", "1h30m", {"minutes": -1}, {"years": 10**9}, "PT5M5", "٥m"],
+    [
+        5,
+        None,
+        True,
+        [],
+        {},
+        {"minute": 5},
+        {"minutes": "x"},
+        {"minutes": -1},
+        {"years": 10**9},
+        "",
+        "5",
+        "-5m",
+        "5 moons",
+        "P",
+        "PT",
+        "P5",
+        "P-1D",
+        "1h30m",
+        "PT5M5",
+        "\u0665m",
+    ],
 )
 def test_other_durations_are_refused(written):
     with pytest.raises(ValueError, match=r"wanted|cannot be"):
@@ -814,7 +845,9 @@ def test_numbers_are_read_as_in_javascript(text, number):
     assert to_number(text) == number
 
 
-@pytest.mark.parametrize("value", ["", " ", "x", "1_0", "inf", "NaN", "1,5", "٥", None, True, []])
+@pytest.mark.parametrize(
+    "value", ["", " ", "x", "1_0", "inf", "NaN", "1,5", "\u0665", None, True, []]
+)
 def test_other_values_are_no_numbers(value):
     with pytest.raises(ValueError, match="wanted number"):
         to_number(value)
@@ -881,9 +914,7 @@ def test_every_documented_key_exists():
 def default_leaves(value, path=""):
     for key, child in value.items():
         place = f"{path}.{key}" if path else key
-        if f"`{place}`" in "".join(f"`{row}`" for row in ROWS) and ROWS[place].startswith("`"):
-            yield place, child
-        elif isinstance(child, dict):
+        if isinstance(child, dict):
             yield from default_leaves(child, place)
         else:
             yield place, child
@@ -897,7 +928,9 @@ def test_shipped_defaults_are_documented(key, value):
     assert yaml.safe_load(ROWS[key].strip("`")) == value
 
 
-def test_the_order_of_settings_does_not_depend_on_the_working_directory(tmp_path, monkeypatch):
+def test_left_to_itself_it_reads_the_process_environment_and_working_directory(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APP_CONFIG_app_title", "From here")
 

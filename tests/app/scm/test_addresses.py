@@ -33,7 +33,7 @@ def test_a_target_is_resolved(target, base, expected):
 
 @pytest.mark.parametrize("base", ["/srv/catalog/all.yaml", "", "all.yaml", "x\ud800"])
 def test_a_base_that_is_no_url_is_refused_as_javascript_does(base):
-    with pytest.raises(InputError, match="^Invalid URL$"):
+    with pytest.raises(InputError, match=r"^Invalid URL$"):
         resolve_url("./x.yaml", base)
 
 
@@ -41,7 +41,7 @@ def test_what_is_a_url():
     assert is_url("https://example.org/x")
     assert not is_url("./x")
     assert not is_url("x\ud800")
-    with pytest.raises(InputError, match="^Invalid URL$"):
+    with pytest.raises(InputError, match=r"^Invalid URL$"):
         parse_url("tide reader")
 
 

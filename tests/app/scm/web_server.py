@@ -59,9 +59,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that hang up are what the tests are about."""
+
+
 @contextlib.contextmanager
 def web_server() -> Iterator[WebServer]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     site = WebServer(f"http://127.0.0.1:{server.server_port}", server.server_port)
     server.RequestHandlerClass = type("SiteHandler", (Handler,), {"site": site})
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -1,0 +1,146 @@
+"""The processes of a running platform, each joined from the configuration on its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from flask import Flask
+
+from app.bootstrap.catalog import configured_sources, join_catalog
+from app.bootstrap.database import open_configured
+from app.bootstrap.web import is_quick, make_app
+from app.catalog.follower import Follower
+from app.config import load_config
+from app.db.engine import Database
+from app.logs import set_up_logging
+from app.serve.child import Child
+from app.serve.listening import listen
+from app.serve.process import ChildSpec
+from app.serve.supervisor import Supervisor
+from app.serve.web import WebSettings, run_web
+from app.settings import Settings, read_settings
+from app.sync.service import SyncService
+from app.sync.worker import Worker
+from app.web.edge import EdgeSettings
+from app.web.lifecycle import Lifecycle
+
+log = logging.getLogger(__name__)
+Role = Literal["all", "web", "worker"]
+# What readers of a stock frontend ask for first.
+WARM = (
+    "kind",
+    "metadata.name",
+    "metadata.title",
+    "spec.type",
+    "spec.profile.displayname",
+    "metadata.tags",
+    "relations.ownedby",
+)
+NEVER = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a process finds its configuration: files, and what the command line overrides."""
+
+    paths: tuple[Path, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self) -> Settings:
+        """Read the settings; raises `ConfigError` with every mistake."""
+        return read_settings(load_config(self.paths, overrides=self.overrides))
+
+
+def serve(
+    paths: Sequence[Path],
+    overrides: Mapping[str, Any],
+    role: Role = "all",
+    on_ready: Callable[[Settings], None] = lambda _: None,
+) -> int:
+    """Run the web processes and the background worker until a signal ends them.
+
+    The configuration is checked and the database migrated first, in this process, so that a
+    mistake stops the start with a message instead of a loop of dying children.
+    """
+    source = Source(tuple(paths), dict(overrides))
+    settings = source.read()
+    _log(settings)
+    for notice in (*settings.notices, *settings.warnings):
+        log.warning(notice)
+    open_configured(settings.backend.database, settings.callboard.data_directory).close()
+    supervisor = Supervisor(_specs(source, settings, role), on_ready=lambda: on_ready(settings))
+    return supervisor.run()
+
+
+def _specs(source: Source, settings: Settings, role: Role) -> list[ChildSpec]:
+    specs = list[ChildSpec]()
+    if role in {"all", "web"}:
+        sockets = tuple(listen(settings.backend.host, settings.backend.port))
+        specs += [
+            ChildSpec(f"web-{number}", web, (source,), sockets)
+            for number in range(1, settings.callboard.workers + 1)
+        ]
+    if role in {"all", "worker"}:
+        specs.append(ChildSpec("worker", work, (source,), overlaps=False))
+    return specs
+
+
+def web(child: Child, source: Source) -> None:
+    """Run one web process."""
+    settings = source.read()
+    _log(settings)
+
+    def start(lifecycle: Lifecycle) -> Flask:
+        database = open_configured(settings.backend.database, settings.callboard.data_directory)
+        catalog = join_catalog(settings, database)
+        app = make_app(settings, catalog, lifecycle)
+        follower = Follower(catalog.snapshots, child.stopping, lifecycle.ready, WARM)
+        threading.Thread(target=follower.run, name="index", daemon=True).start()
+        return app
+
+    run_web(
+        child,
+        start,
+        WebSettings(
+            edge=EdgeSettings(threads=settings.callboard.threads),
+            drain=settings.backend.lifecycle.server_shutdown_delay.total_seconds(),
+            grace=settings.callboard.shutdown_grace.total_seconds(),
+        ),
+        inline=is_quick,
+    )
+
+
+def work(child: Child, source: Source) -> None:
+    """Run the background worker."""
+    settings = source.read()
+    _log(settings)
+    with closing(
+        open_configured(settings.backend.database, settings.callboard.data_directory)
+    ) as database:
+        make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
+
+
+def make_worker(settings: Settings, database: Database, stop: threading.Event) -> Worker:
+    """Join the background worker on an open database."""
+    catalog = join_catalog(settings, database, stop=stop)
+    sources = configured_sources(settings, catalog.processor.readers)
+    service = SyncService(database, catalog.ingest, sources)
+    return Worker(
+        database,
+        service,
+        catalog.ingest,
+        locations_every=settings.catalog.processing_interval or NEVER,
+    )
+
+
+def _log(settings: Settings) -> None:
+    logging_settings = settings.callboard.logging
+    set_up_logging(sys.stderr, form=logging_settings.format, level=logging_settings.level)

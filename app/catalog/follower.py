@@ -1,0 +1,44 @@
+"""Keeping a process's index warm between reads, so that no reader pays for what others wrote."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.catalog.snapshot import Snapshots
+
+log = logging.getLogger(__name__)
+# How often an idle process looks for changes; a read never waits for it.
+EVERY = 0.2
+SLOWEST = 30.0
+
+
+@dataclass(slots=True)
+class Follower:
+    """Loads the index, says when it is ready, and then follows the changes."""
+
+    snapshots: Snapshots
+    stop: threading.Event
+    ready: Callable[[], None]
+    warm: Sequence[str] = ()
+
+    def run(self) -> None:
+        """Follow until told to stop. Failures are logged and tried again, ever more slowly."""
+        pause = EVERY
+        is_loaded = False
+        while not self.stop.is_set():
+            try:
+                self.snapshots.refresh()
+                if not is_loaded:
+                    self.snapshots.index.warm(self.warm)
+                    is_loaded = True
+                    self.ready()
+                self.snapshots.merge()
+                pause = EVERY
+            except Exception:
+                # The edge of a background thread: the database may come back.
+                log.exception("cannot follow the changes")
+                pause = min(SLOWEST, pause * 2)
+            self.stop.wait(pause)
