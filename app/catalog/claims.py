@@ -163,8 +163,10 @@ class Claims:
     ) -> None:
         self.store.delete_edges(gone)
         self.store.insert_edges(added)
+        written = {origin: cause(by=ref) for origin, ref in by.items()}
         for edge in (*added, *gone):
-            causes.setdefault(edge.target, cause(by=by.get(edge.origin)))
+            if edge.target not in causes:
+                causes[edge.target] = written.get(edge.origin, "{}")
 
     # -- removing ---------------------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ def _located(entity: Entity, origin: str) -> dict[str, Any]:
     """Copy an entity and note where it was found; what its file says about that is overruled."""
     metadata = dict(entity.data["metadata"])
     own = metadata.get("annotations")
-    if own is None or isinstance(own, Mapping):
+    if own is None or isinstance(own, dict):
         metadata["annotations"] = {**(own or {}), LOCATION: entity.location, ORIGIN: origin}
     return {**entity.data, "metadata": metadata}
 
@@ -153,7 +153,7 @@ def _located(entity: Entity, origin: str) -> dict[str, Any]:
 def _with_view_url(data: dict[str, Any]) -> dict[str, Any]:
     """Say where an entity from a URL can be looked at, unless its file says so (CONTRACT 1.4)."""
     annotations = data["metadata"].get("annotations")
-    if not isinstance(annotations, Mapping) or VIEW_URL in annotations:
+    if not isinstance(annotations, dict) or VIEW_URL in annotations:
         return data
     kind, _, target = annotations[LOCATION].partition(":")
     if kind != "url":

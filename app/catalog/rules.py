@@ -69,7 +69,7 @@ class Rules:
         """Tell whether the entity may come from `origin`, a location ref (`url:https://…`)."""
         location_type, _, target = origin.partition(":")
         spec = data.get("spec")
-        spec_type = spec.get("type") if isinstance(spec, Mapping) else None
+        spec_type = spec.get("type") if isinstance(spec, dict) else None
         return any(
             any(allowed.admits(str(data.get("kind")), spec_type) for allowed in rule.allow)
             and (

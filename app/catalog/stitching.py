@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +21,15 @@ import orjson
 from app.catalog.emission import status_item
 from app.catalog.store import ORPHAN, Claimed, GraphStore
 from app.db import sequence
-from app.db.documents import DocumentCodec
+from app.db.documents import BETTER, SAMPLES, DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
 from app.model.uid import new_uid
 
 BATCH = 500
+# With this many entities waiting, a better dictionary is worth the time to train it.
+MANY = 5_000
 ORPHAN_ANNOTATION = "backstage.io/orphan"
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class Stitcher:
     def stitch_all(self) -> int:
         """Work off the whole queue; answer how many entities changed."""
         changed = 0
+        self._learn()
         while True:
             with self.database.begin() as connection:
                 sql = Statements.on(connection)
@@ -75,6 +79,21 @@ class Stitcher:
                 store.clear_dirty(list(causes))
             if len(causes) < self.batch:
                 return changed
+
+    def _learn(self) -> None:
+        """Train a better dictionary before many documents are written with a poor one."""
+        if not self.codec.wants(BETTER):
+            return
+        with self.database.snapshot() as connection:
+            store = GraphStore(Statements.on(connection))
+            waiting = list(store.dirty(MANY * 4))
+            if len(waiting) < MANY:
+                return
+            ids = random.sample(waiting, 2 * SAMPLES)
+            claimed = store.claimed(ids)
+            around = self._look_around(store, ids, claimed)
+            finals = [self._compose(content, around) for content in claimed]
+        self.codec.learn([final.document for final in finals if final is not None], BETTER)
 
     def _stitch(self, store: GraphStore, causes: Mapping[int, str]) -> int:
         if not causes:

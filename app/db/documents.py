@@ -1,8 +1,9 @@
 """Compressed documents: zstandard frames with dictionaries kept in the database.
 
-Catalog entities of one organisation repeat each other; a dictionary trained on the first thousand
-makes a frame three times smaller than one without. Every frame names its dictionary, dictionaries
-are only ever added, and a frame without one can always be read.
+Catalog entities of one organisation repeat each other; a dictionary trained on some hundred of them
+makes a frame three times smaller than one without. There are two: one trained on the first that
+come, and a better one once there are thousands to choose from. Every frame names its dictionary,
+dictionaries are only ever added, and a frame without one can always be read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from app.db.tables import dictionary
 LEVEL = 3
 DICTIONARY_BYTES = 32 * 1024
 SAMPLES = 400
+FIRST, BETTER = 1, 2
 # A frame that claims to hold more than this is not one of ours.
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 
@@ -51,20 +53,26 @@ class DocumentCodec:
                 self._load()
             return self._unpackers[name].decompress(frame, max_output_size=MAX_DOCUMENT_BYTES)
 
-    def learn(self, samples: Sequence[bytes]) -> None:
-        """Train and store a dictionary if there is none and the samples suffice."""
+    def wants(self, number: int) -> bool:
+        """Tell whether the dictionary `number`, or a better one, is still to be trained."""
         with self._lock:
-            if not self._newest:
+            if self._newest < number:
                 self._load()
-            if self._newest or len(samples) < SAMPLES:
-                return
-            trained = zstandard.train_dictionary(
-                DICTIONARY_BYTES, list(samples[: 2 * SAMPLES]), dict_id=1, d=8, k=200
+            return self._newest < number
+
+    def learn(self, samples: Sequence[bytes], number: int = FIRST) -> None:
+        """Train and store a dictionary if it is wanted and the samples suffice."""
+        if len(samples) < SAMPLES or not self.wants(number):
+            return
+        trained = zstandard.train_dictionary(
+            DICTIONARY_BYTES, list(samples[: 2 * SAMPLES]), dict_id=number, d=8, k=200
+        )
+        row = (number, trained.as_bytes())
+        with self.database.begin() as connection:
+            Statements.on(connection).insert(
+                dictionary, ["id", "content"], [row], conflict="DO NOTHING"
             )
-            with self.database.begin() as connection:
-                Statements.on(connection).insert(
-                    dictionary, ["id", "content"], [(1, trained.as_bytes())], conflict="DO NOTHING"
-                )
+        with self._lock:
             self._load()
 
     def _load(self) -> None:

@@ -163,31 +163,31 @@ class EntityIndex:
         difference where entities have several values.
         """
         wanted = Wanted.of([order.key] if order else ())
-        chosen = FrozenBitMap(selection)
+        chosen = _frozen(selection)
         with self._ready(wanted) as answers:
             return answers.page(chosen, order, limit, offset, position, term)
 
     def ids_in_order(self, selection: FrozenBitMap | BitMap, order: Order | None) -> U32:
         """List the ids of all entries that `page` would go through."""
-        chosen = FrozenBitMap(selection)
+        chosen = _frozen(selection)
         with self._ready(Wanted.of([order.key] if order else ())) as answers:
             return answers.ids_in_order(chosen, order)
 
     def sorted_ids(self, selection: FrozenBitMap | BitMap, orders: Sequence[Order]) -> U32:
         """List ids by several keys and then by uid, each value of an entity apart, nulls last."""
-        chosen = FrozenBitMap(selection)
+        chosen = _frozen(selection)
         with self._ready(Wanted.of(order.key for order in orders)) as answers:
             return answers.sorted_ids(chosen, orders)
 
     def by_ref(self, selection: FrozenBitMap | BitMap) -> U32:
         """List the ids of the selected entities by ref."""
-        chosen = FrozenBitMap(selection)
+        chosen = _frozen(selection)
         with self._lock:
             return self._answers.by_ref(chosen)
 
     def total(self, selection: FrozenBitMap | BitMap, order: Order | None) -> int:
         """Count the selected entities that a walk through all pages would show."""
-        chosen = FrozenBitMap(selection)
+        chosen = _frozen(selection)
         with self._ready(Wanted.of([order.key] if order else ())) as answers:
             return answers.total(chosen, order)
 
@@ -195,7 +195,7 @@ class EntityIndex:
         self, keys: Sequence[str], selection: FrozenBitMap | BitMap | None = None
     ) -> dict[str, list[FacetCount]]:
         """Count, for each key as it was written, the selected entities by value."""
-        chosen = None if selection is None else FrozenBitMap(selection)
+        chosen = None if selection is None else _frozen(selection)
         names = {key: key.lower() for key in keys}
         with self._ready(Wanted.of((), names.values())) as answers:
             return {key: answers.facet(name, chosen) for key, name in names.items()}
@@ -252,3 +252,8 @@ class EntityIndex:
                 answers.overlay.give_texts(owner, rows[owner], values)
             if made_columns or made_facets or texts:
                 answers.changed()
+
+
+def _frozen(selection: FrozenBitMap | BitMap) -> FrozenBitMap:
+    """Leave what cannot change as it is: answers about it are remembered."""
+    return selection if isinstance(selection, FrozenBitMap) else FrozenBitMap(selection)

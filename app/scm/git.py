@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import threading
 import time
 import zlib
@@ -20,8 +21,6 @@ from dulwich.errors import (
     ApplyDeltaError,
     ChecksumMismatch,
     FileFormatException,
-    GitProtocolError,
-    HangupException,
     NotGitRepository,
     ObjectMissing,
     RefFormatError,
@@ -30,7 +29,6 @@ from dulwich.object_store import DiskObjectStore
 from dulwich.refs import SymrefLoop
 from filelock import FileLock, Timeout
 from urllib3 import PoolManager
-from urllib3.exceptions import HTTPError
 
 from app.errors import InputError
 from app.scm.git_cache import Cache, GitLimits, GitObjects, Head, InPlace
@@ -42,30 +40,29 @@ from app.scm.globs import Glob
 from app.scm.reading import ReadingLimits, UnreadableError
 
 T = TypeVar("T")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _BROKEN = (
     ApplyDeltaError,
+    AssertionError,
     ChecksumMismatch,
     FileFormatException,
     LookupError,
     NotGitRepository,
     ObjectMissing,
+    TypeError,
+    ValueError,
     zlib.error,
 )
+"""What dulwich raises when it reads objects that are damaged."""
 _FAILURES = (
     *_BROKEN,
-    AssertionError,
-    GitProtocolError,
-    HTTPError,
     OSError,
     RefFormatError,
     SymrefLoop,
     Timeout,
     TransferError,
-    TypeError,
     UnfitPackError,
-    ValueError,
 )
-"""What dulwich raises when the other side talks nonsense is not always an error of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ class GitRepository:
             raise self._failed(_in_words(error)) from error
 
     def _failed(self, reason: str) -> UnreadableError:
-        text = self.remote.redacted(reason)[:2000]
+        text = _CONTROL.sub(" ", self.remote.redacted(reason)).strip()[:2000]
         return UnreadableError("git", f"Unable to read {self.remote}, Error: {text}")
 
     def _newest(self, fresh_for: float) -> Head:
@@ -210,8 +207,6 @@ def _in_words(error: BaseException) -> str:
             return "another process has been reading it for too long"
         case NotGitRepository():
             return "there is no git repository"
-        case HangupException():
-            return str(error).replace("\n", " ")
         case UnfitPackError():
             return f"what it sent cannot be used, {error}"
         case LookupError() | ObjectMissing():

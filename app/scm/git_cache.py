@@ -114,13 +114,15 @@ class Cache:
             self.discard()
         with contextlib.closing(self.open()) as repo:
             known = repo.refs.as_dict().get(_CURRENT)
+            if known is not None and known not in repo.object_store:
+                known = None
 
             def wants(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
                 del depth
                 commit = choose_head(self.branch, refs, {}).commit.encode()
                 return [ObjectID(commit)] if commit and commit != known else []
 
-            walker = repo.get_graph_walker()
+            walker = _Known(known, repo.get_shallow())
             result = self._exchange(repo.object_store, wants, walker, depth=1)
             refs = {name: sha for name, sha in result.refs.items() if sha}
             head = choose_head(self.branch, refs, result.symrefs)
@@ -149,7 +151,7 @@ class Cache:
             return missing
 
         if missing:
-            self._exchange(store, wants, _NothingInCommon(), depth=None)
+            self._exchange(store, wants, _Known(None, set()), depth=None)
 
     def discard(self) -> bool:
         """Delete the cache."""
@@ -212,11 +214,16 @@ class _Wants(Protocol):
     ) -> list[ObjectID]: ...
 
 
-class _NothingInCommon:
-    """A graph walker that offers nothing: contents are asked for one by one."""
+@dataclass(slots=True)
+class _Known:
+    """A graph walker that offers one commit, or nothing, and never looks into the cache."""
+
+    offer: ObjectID | None
+    shallow: set[ObjectID]
 
     def __next__(self) -> ObjectID | None:
-        return None
+        offer, self.offer = self.offer, None
+        return offer
 
     def ack(self, sha: ObjectID) -> None:
         """Take no notice."""

@@ -27,38 +27,35 @@ def check_pack(file: BinaryIO, max_object_bytes: int, tick: Callable[[], object]
     file.flush()
     if file.seek(0, 2) < _HEADER:
         raise UnfitPackError("it is too short")
-    with (
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pack,
-        memoryview(pack) as view,
-    ):
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pack:
         if pack[:4] != b"PACK":
             raise UnfitPackError("it is no pack")
         at, count = _HEADER, int.from_bytes(pack[8:12], "big")
         for number in range(count):
             if number % 1000 == 0:
                 tick()
-            at = _check_object(view, at, max_object_bytes)
+            at = _check_object(pack, at, max_object_bytes)
 
 
-def _check_object(view: memoryview, at: int, max_object_bytes: int) -> int:
+def _check_object(pack: mmap.mmap, at: int, max_object_bytes: int) -> int:
     """Check the object at `at`; answer where the next one begins."""
-    first = _byte(view, at)
+    first = _byte(pack, at)
     kind, size, shift = (first >> 4) & 7, first & 15, 4
     at += 1
     while first & 0x80:
-        first = _byte(view, at)
+        first = _byte(pack, at)
         size |= (first & 0x7F) << shift
         shift += 7
         at += 1
     if size > max_object_bytes:
         raise UnfitPackError(f"it holds an object of {size} bytes")
     if kind == _OFS_DELTA:
-        while _byte(view, at) & 0x80:
+        while _byte(pack, at) & 0x80:
             at += 1
         at += 1
     elif kind == _REF_DELTA:
         at += _HASH
-    start, end = _inflate(view, at, size)
+    start, end = _inflate(pack, at, size)
     if kind in {_OFS_DELTA, _REF_DELTA}:
         size = _result_size(start)
         if size > max_object_bytes:
@@ -66,12 +63,12 @@ def _check_object(view: memoryview, at: int, max_object_bytes: int) -> int:
     return end
 
 
-def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
+def _inflate(pack: mmap.mmap, at: int, size: int) -> tuple[bytes, int]:
     """Decompress `size` bytes to nowhere; answer how they start, and where their stream ends."""
     inflater, start, done = zlib.decompressobj(), b"", 0
     step = min(_SLICE, size + 64)
     while not inflater.eof:
-        piece = view[at : at + step]
+        piece = pack[at : at + step]
         if not piece:
             raise UnfitPackError("it breaks off")
         at += len(piece)
@@ -103,8 +100,8 @@ def _result_size(delta: bytes) -> int:
     return size
 
 
-def _byte(view: memoryview, at: int) -> int:
+def _byte(pack: mmap.mmap, at: int) -> int:
     try:
-        return view[at]
+        return pack[at]
     except IndexError:
         raise UnfitPackError("it breaks off") from None

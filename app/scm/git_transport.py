@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urljoin
 
 from dulwich.client import (
@@ -23,10 +23,13 @@ from dulwich.client import (
     SubprocessWrapper,
     Urllib3HttpGitClient,
 )
+from dulwich.protocol import Protocol
 from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from app.scm.addresses import parse_url
 from app.scm.git_remote import GitRemote
+from app.scm.http import why
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_REDIRECTS = 5
@@ -89,33 +92,71 @@ class Watch:
 def open_client(
     remote: GitRemote, pool: PoolManager, watch: Watch
 ) -> Iterator[tuple[GitClient, str]]:
-    """Open a client for an `https` or `ssh` remote, and the path to ask it for."""
-    if remote.scheme == "ssh":
-        vendor = _WatchedSsh(watch)
-        client = _SshClient(
-            remote.host.strip("[]"),
-            port=remote.port,
-            username=remote.username or None,
-            vendor=vendor,
-            key_filename=remote.identity_file or None,
-            ssh_command="ssh -o BatchMode=yes -o ConnectTimeout=15",
-            report_activity=lambda size, way: watch.count(size if way == "read" else 0),
-        )
-        try:
-            with watch.ending(vendor.kill):
-                yield client, remote.path
-        finally:
-            vendor.close()
-    else:
-        http = _HttpClient(remote, pool, watch)
-        try:
-            with watch.ending(http.break_off):
-                yield http, ""
-        finally:
-            http.close()
+    """Open a client for an `https` or `ssh` remote, and the path to ask it for.
+
+    Whatever goes wrong while it is open becomes a `TransferError`: what dulwich raises when the
+    other side talks nonsense is not always an error of its own.
+    """
+    opened = _open_ssh(remote, watch) if remote.scheme == "ssh" else _open_http(remote, pool, watch)
+    try:
+        with opened as (client, path):
+            yield client, path
+    except TransferError:
+        raise
+    except Exception as error:
+        # What an ended transfer looks like to dulwich is not why it was ended.
+        watch.check()
+        words = why(error) if isinstance(error, HTTPError) else str(error)
+        raise TransferError(words or type(error).__name__) from error
+
+
+@contextlib.contextmanager
+def _open_ssh(remote: GitRemote, watch: Watch) -> Iterator[tuple[GitClient, str]]:
+    vendor = _WatchedSsh(watch)
+    client = _SshClient(
+        remote.host.strip("[]"),
+        port=remote.port,
+        username=remote.username or None,
+        vendor=vendor,
+        key_filename=remote.identity_file or None,
+        ssh_command="ssh -o BatchMode=yes -o ConnectTimeout=15",
+        report_activity=lambda size, way: watch.count(size if way == "read" else 0),
+    )
+    try:
+        with watch.ending(vendor.kill):
+            yield client, remote.path
+    finally:
+        vendor.kill()
+        client.close()
+
+
+@contextlib.contextmanager
+def _open_http(
+    remote: GitRemote, pool: PoolManager, watch: Watch
+) -> Iterator[tuple[GitClient, str]]:
+    http = _HttpClient(remote, pool, watch)
+    try:
+        with watch.ending(http.break_off):
+            yield http, ""
+    finally:
+        http.close()
 
 
 class _SshClient(SSHGitClient):
+    _connections: tuple[Protocol, ...] = ()
+
+    def _connect(
+        self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
+    ) -> tuple[Protocol, Callable[[], bool], IO[bytes] | None]:
+        connection = super()._connect(cmd, path, protocol_version)
+        self._connections += (connection[0],)
+        return connection
+
+    def close(self) -> None:
+        """Close what dulwich leaves open when the other side hangs up early."""
+        for connection in self._connections:
+            connection.close()
+
     @staticmethod
     def _warn_filter_objects() -> None:
         """Say nothing: sending everything is fine too."""
@@ -136,13 +177,8 @@ class _WatchedSsh(SubprocessSSHVendor):
 
     def kill(self) -> None:
         for wrapper in self._started:
-            wrapper.proc.kill()
-
-    def close(self) -> None:
-        for wrapper in self._started:
             if wrapper.proc.poll() is None:
                 wrapper.proc.kill()
-            wrapper.close()
 
 
 class _HttpClient(Urllib3HttpGitClient):

@@ -67,9 +67,11 @@ def _length(wanted: validate.Length, unit: str) -> Constraint:
 
 
 def _pattern(wanted: validate.Regexp) -> Constraint:
+    pattern: Any = wanted.regex
+
     def check(value: Any, path: str) -> None:
-        if wanted.regex.search(value) is None:
-            raise InputError(f'{path} must match pattern "{wanted.regex.pattern}"')
+        if pattern.search(value) is None:
+            raise InputError(f'{path} must match pattern "{pattern.pattern}"')
 
     return check
 

@@ -121,17 +121,17 @@ class Gate:
         environ[GATE] = self
         if self.barrier.is_open:
             return
-        path = environ["PATH_INFO"][self.mount :] or "/"
-        if self.opened and any(matches(path) for matches in self.opened):
+        if self.opened and _matches(self.opened, environ, self.mount):
             return
-        limited = bool(self.cookied) and any(matches(path) for matches in self.cookied)
-        principal = self.identify(environ, limited=limited)
-        if principal is NOBODY:
+        if self.identify(environ) is NOBODY:
             raise AuthenticationError("Missing credentials")
 
-    def identify(self, environ: Environ, *, limited: bool = False) -> Principal:
+    def identify(self, environ: Environ) -> Principal:
         """Tell who calls, `NOBODY` without credentials; raises on credentials that are wrong."""
-        token = bearer_token(environ) or (auth_cookie(environ) if limited else None)
+        token = bearer_token(environ)
+        limited = bool(self.cookied) and _matches(self.cookied, environ, self.mount)
+        if token is None and limited:
+            token = auth_cookie(environ)
         principal: Principal = NOBODY
         if token is not None:
             principal = self.barrier.access.authenticate(token, self.plugin, limited=limited)
@@ -180,6 +180,11 @@ def _refusal(principal: Principal) -> AuthenticationError | NotAllowedError:
     if isinstance(principal, NoPrincipal):
         return AuthenticationError("Missing credentials")
     return NotAllowedError(f"This endpoint does not allow '{principal.type}' credentials")
+
+
+def _matches(matchers: tuple[PathMatcher, ...], environ: Environ, mount: int) -> bool:
+    path = environ["PATH_INFO"][mount:] or "/"
+    return any(matches(path) for matches in matchers)
 
 
 def _matcher(path: str) -> PathMatcher:

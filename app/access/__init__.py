@@ -1,0 +1,1 @@
+"""Who is calling: tokens, the keys behind them, and signing in as a guest."""

@@ -1,0 +1,345 @@
+"""Ingesting: what is new appears, what is gone goes, what is broken stays as it was."""
+
+from __future__ import annotations
+
+import threading
+from textwrap import dedent
+
+import orjson
+import pytest
+
+from app.catalog.ingest import Guard, Ingest, StoppedError
+from app.catalog.locations import generated
+from app.catalog.processing import Processor
+from app.catalog.rules import Allowed, Rule, Rules
+from app.catalog.stitching import Stitcher
+from app.catalog.writing import GraphWriter
+from app.db.documents import DocumentCodec
+from app.db.statements import Statements
+from app.errors import ConflictError, UpstreamError
+from app.model.documents import Limits
+from app.model.entity import CatalogFile
+from app.model.kinds import KindRegistry
+from app.model.problem import Problem
+from app.scm.readers import ReaderSettings, open_readers
+from tests.builders import ListIngestor, api, component, group
+
+WEB, SHOP = component("web"), component("shop")
+ALL_KINDS = Rules((Rule(tuple(map(Allowed, ("Component", "API", "Group", "Location")))),))
+
+
+class Platform:
+    """The write side on a real database and real files."""
+
+    def __init__(self, database, folder, **options):
+        kinds = KindRegistry()
+        codec = DocumentCodec(database)
+        self.database, self.folder = database, folder
+        self.processor = Processor(
+            kinds,
+            options.pop("rules", ALL_KINDS),
+            open_readers(ReaderSettings(folder / "data")),
+            Limits(),
+        )
+        writer = GraphWriter(
+            database, codec, self.processor.relations_of, options.pop("keeps_orphans", False)
+        )
+        self.stitcher = Stitcher(database, codec, kinds.reverse)
+        self.ingest = Ingest(writer, self.processor, self.stitcher, **options)
+
+    def source(self, *items, name="git", breaks=False):
+        return self.ingest.source(name, ListIngestor(items, breaks))
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+        return path
+
+    def root(self, name, **options):
+        """Read a file as a configured location."""
+        return self.source(generated("file", str(self.folder / name)), name="config", **options)
+
+    def served(self):
+        return {ref: orjson.loads(document) for ref, document in self._entities()}
+
+    def refs(self, prefix=""):
+        return sorted(ref for ref, _ in self._entities() if ref.startswith(prefix))
+
+    def _entities(self):
+        return self.rows("SELECT ref, document FROM entity")
+
+    def rows(self, sql, *values):
+        with self.database.snapshot() as connection:
+            return Statements.on(connection).rows(sql, *values)
+
+
+@pytest.fixture
+def platform(database, tmp_path):
+    return Platform(database, tmp_path)
+
+
+def document(name, *, kind="Component", **spec):
+    values = {"type": "service", "lifecycle": "production", "owner": "team-a", **spec}
+    lines = "\n".join(f"  {key}: {orjson.dumps(value).decode()}" for key, value in values.items())
+    return (
+        f"apiVersion: backstage.io/v1alpha1\nkind: {kind}\n"
+        f"metadata:\n  name: {name}\nspec:\n{lines}\n"
+    )
+
+
+# -- sources --------------------------------------------------------------------------------------
+
+
+def test_an_entity_missing_from_the_next_snapshot_is_removed(platform):
+    platform.source(WEB, SHOP)
+
+    report = platform.source(WEB)
+
+    assert report.counts.removed == 1
+    assert platform.refs() == ["component:default/web"]
+
+
+def test_a_source_that_fails_half_way_removes_nothing(platform):
+    platform.source(WEB, SHOP)
+
+    with pytest.raises(UpstreamError):
+        platform.source(WEB, breaks=True)
+
+    assert platform.refs() == ["component:default/shop", "component:default/web"]
+
+
+def test_what_came_from_a_place_that_is_broken_today_stays(platform):
+    platform.source(WEB, component("api", location="url:https://example.org/b.yaml"))
+
+    report = platform.source(WEB, Problem("url:https://example.org/b.yaml", "not YAML"))
+
+    assert report.counts.removed == 0
+    assert "component:default/api" in platform.refs()
+
+
+def test_sources_do_not_touch_each_others_entities(platform):
+    platform.source(WEB, name="one")
+    platform.source(SHOP, name="two")
+
+    platform.source(name="two")
+
+    assert platform.refs() == ["component:default/web"]
+
+
+def test_an_implausible_removal_stops_and_removes_nothing(database, tmp_path):
+    platform = Platform(database, tmp_path, guard=Guard(share=0.5, minimum=3))
+    platform.source(*(component(f"c{i}") for i in range(8)))
+
+    with pytest.raises(ConflictError, match="would remove 8 of its 8"):
+        platform.source()
+
+    assert len(platform.refs()) == 8
+
+
+def test_a_catalog_file_that_a_source_brings_is_processed_like_a_location(platform):
+    file = CatalogFile("url:https://git.example.org/a.yaml", document("web").encode(), "v1")
+
+    platform.source(file)
+    again = platform.source(file)
+
+    served = platform.served()["component:default/web"]
+    assert served["metadata"]["annotations"] == {
+        "backstage.io/managed-by-location": "url:https://git.example.org/a.yaml",
+        "backstage.io/managed-by-origin-location": "url:https://git.example.org/a.yaml",
+        "backstage.io/view-url": "https://git.example.org/a.yaml",
+    }
+    assert again.counts.written == 0
+
+
+def test_a_stopped_run_raises_and_keeps_what_was_committed(database, tmp_path):
+    stop = threading.Event()
+    platform = Platform(database, tmp_path, stop=stop, progress=lambda _: stop.set())
+
+    with pytest.raises(StoppedError):
+        platform.source(*(component(f"c{i}") for i in range(501)))
+
+    assert platform.rows("SELECT count(*) FROM emission") == [(500,)]
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_with_all_that_it_leads_to(platform):
+    platform.write("root.yaml", """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: root}
+        spec: {targets: [./a/*.yaml]}
+        """)
+    platform.write("a/one.yaml", document("one"))
+    platform.write("a/two.yaml", document("two") + "---\n" + document("three"))
+
+    report = platform.root("root.yaml")
+
+    assert platform.refs("component") == [f"component:default/{n}" for n in ("one", "three", "two")]
+    assert platform.refs("location")[-1] == "location:default/root"
+    assert report.flaws == []
+
+
+def test_an_unchanged_file_costs_no_write(platform):
+    platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+    before = platform.rows("SELECT * FROM emission"), platform.rows("SELECT * FROM reading")
+
+    report = platform.root("root.yaml")
+
+    assert (platform.rows("SELECT * FROM emission"), platform.rows("SELECT * FROM reading")) == before
+    assert report.counts.written == 0
+    assert report.stitched == 0
+
+
+def test_a_changed_file_changes_only_what_differs(platform):
+    path = platform.write("root.yaml", document("one") + "---\n" + document("two"))
+    platform.root("root.yaml")
+    path.write_text(document("one") + "---\n" + document("two", lifecycle="deprecated"))
+
+    report = platform.root("root.yaml")
+
+    assert (report.counts.written, report.stitched) == (1, 1)
+    assert platform.served()["component:default/two"]["spec"]["lifecycle"] == "deprecated"
+
+
+def test_a_document_that_goes_from_a_file_is_removed(platform):
+    path = platform.write("root.yaml", document("one") + "---\n" + document("two"))
+    platform.root("root.yaml")
+    path.write_text(document("one"))
+
+    platform.root("root.yaml")
+
+    assert platform.refs("component") == ["component:default/one"]
+
+
+def test_a_file_that_becomes_broken_keeps_yesterdays_entities_and_shows_the_error(platform):
+    path = platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+    path.write_text(document("one", lifecycle="deprecated") + "---\nkind: [unclosed\n")
+
+    report = platform.root("root.yaml")
+
+    served = platform.served()
+    assert served["component:default/one"]["spec"]["lifecycle"] == "production"
+    (location,) = (entity for ref, entity in served.items() if ref.startswith("location"))
+    assert "YAML error at file:" in location["status"]["items"][0]["message"]
+    (flaw,) = report.flaws
+    assert flaw.problem.line >= 9
+    assert flaw.problem.column >= 1
+
+
+def test_a_repaired_file_takes_the_error_away(platform):
+    path = platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+    path.write_text("kind: [unclosed\n")
+    platform.root("root.yaml")
+    path.write_text(document("one", lifecycle="deprecated"))
+
+    platform.root("root.yaml")
+
+    assert all("status" not in entity for entity in platform.served().values())
+    assert platform.served()["component:default/one"]["spec"]["lifecycle"] == "deprecated"
+
+
+def test_a_broken_file_among_others_stops_only_itself(platform):
+    platform.write("a/good.yaml", document("good"))
+    platform.write("a/bad.yaml", document("bad") + "---\n- a list\n")
+
+    platform.root("a/*.yaml")
+
+    assert platform.refs("component") == ["component:default/good"]
+
+
+def test_an_invalid_entity_does_not_stop_its_siblings(platform):
+    platform.write("root.yaml", document("one") + "---\n" + document("two", type=3))
+
+    report = platform.root("root.yaml")
+
+    assert platform.refs("component") == ["component:default/one"]
+    (flaw,) = report.flaws
+    assert "/spec/type must be string" in flaw.problem.message
+    assert flaw.problem.line == 15
+
+
+def test_a_missing_file_is_an_error_until_it_appears(platform):
+    report = platform.root("absent.yaml")
+    assert [flaw.error["name"] for flaw in report.flaws] == ["NotFoundError"]
+    assert platform.refs() == []
+
+    platform.write("absent.yaml", document("one"))
+    platform.root("absent.yaml")
+
+    assert platform.refs("component") == ["component:default/one"]
+
+
+def test_a_kind_that_the_rules_refuse_stops_its_file(database, tmp_path):
+    platform = Platform(database, tmp_path, rules=Rules())
+    platform.write("root.yaml", document("one") + "---\n" + document("team", kind="Group"))
+
+    report = platform.root("root.yaml")
+
+    assert platform.refs() == []
+    assert "is not of an allowed kind for that location" in report.flaws[0].problem.message
+
+
+def test_locations_that_name_each_other_end(platform):
+    for one, other in (("a", "b"), ("b", "a")):
+        platform.write(f"{one}.yaml", f"""\
+            apiVersion: backstage.io/v1alpha1
+            kind: Location
+            metadata: {{name: {one}}}
+            spec: {{target: ./{other}.yaml}}
+            """)
+
+    platform.root("a.yaml")
+
+    assert {"location:default/a", "location:default/b"} <= set(platform.refs())
+
+
+def test_locations_may_not_be_nested_without_end(database, tmp_path):
+    platform = Platform(database, tmp_path, max_depth=3)
+    for number in range(6):
+        platform.write(f"{number}.yaml", f"""\
+            apiVersion: backstage.io/v1alpha1
+            kind: Location
+            metadata: {{name: l{number}}}
+            spec: {{target: ./{number + 1}.yaml}}
+            """)
+
+    report = platform.root("0.yaml")
+
+    assert "nested more than 3 deep" in report.flaws[0].problem.message
+
+
+def test_a_removed_root_takes_its_tree_along(platform):
+    platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+
+    platform.source(name="config")
+
+    assert platform.rows("SELECT ref FROM entity") == []
+    assert platform.rows("SELECT * FROM emission") == []
+
+
+def test_owners_are_shown_on_both_ends_whatever_comes_first(platform):
+    platform.source(api("a"), name="one")
+    platform.source(group("team-a"), name="two")
+
+    assert platform.served()["group:default/team-a"]["relations"] == [
+        {"type": "ownerOf", "targetRef": "api:default/a"}
+    ]
+
+
+def test_a_new_release_reads_everything_once_more(database, tmp_path):
+    old = Platform(database, tmp_path, revision="1")
+    old.write("root.yaml", document("one"))
+    old.root("root.yaml")
+
+    new = Platform(database, tmp_path, revision="2")
+    first, second = new.root("root.yaml"), new.root("root.yaml")
+
+    assert first.counts.read == 2
+    assert second.counts.read == 1

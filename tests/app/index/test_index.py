@@ -1,0 +1,179 @@
+"""The index answers as if it had asked every entity."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from app.index import build
+from app.index.index import EntityIndex
+from app.index.terms import DuplicateKeysError, encode_terms
+from app.model.query import AllOf, Position
+from tests.app.index import strategies as some
+from tests.app.index.naive import Naive
+
+IDS = st.integers(1, 20)
+
+
+def identity(owner: int, version: int) -> tuple[str, str, str]:
+    name = f"n{owner % 7}-{owner}"
+    return name, f"component:default/{name}", f"{(owner * 7919 + version) % 1000:03d}-uid"
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """Changes come in any order, with and without merges, and answers stay right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naive = Naive()
+        self.index = EntityIndex(self.naive.load_documents, column_room=2000)
+        self.seq = 0
+
+    def store(self, owner: int, version: int, data: st.DataObject) -> bool:
+        name, ref, uid = identity(owner, version)
+        entity = data.draw(some.entities(name, uid))
+        try:
+            encode_terms(entity)
+        except DuplicateKeysError:
+            return False
+        self.naive.entities[owner] = ref, uid, entity
+        return True
+
+    @initialize(data=st.data(), owners=st.lists(IDS, max_size=12, unique=True))
+    def load(self, data: st.DataObject, owners: list[int]) -> None:
+        for owner in owners:
+            self.store(owner, 0, data)
+        self.index.load(self.naive.rows(), 1)
+
+    @rule(data=st.data(), owner=IDS, version=st.integers(0, 1))
+    def put(self, data: st.DataObject, owner: int, version: int) -> None:
+        if self.store(owner, version, data):
+            self.seq += 1
+            self.index.apply([(owner, self.naive.row(owner))], self.seq)
+
+    @rule(owner=IDS)
+    def delete(self, owner: int) -> None:
+        self.naive.entities.pop(owner, None)
+        self.seq += 1
+        self.index.apply([(owner, None)], self.seq)
+
+    @rule(data=st.data(), owners=st.lists(IDS, max_size=3, unique=True), order=some.orders)
+    def read_while_documents_are_ahead(
+        self, data: st.DataObject, owners: list[int], order: some.Order
+    ) -> None:
+        for owner in owners:
+            if owner % 3 or not self.store(owner, 1, data):
+                self.naive.entities.pop(owner, None)
+        selection = self.index.match(AllOf())
+        self.index.page(selection, order, 5)
+        self.index.facets([order.key], selection)
+        changes = [
+            (owner, self.naive.row(owner) if owner in self.naive.entities else None)
+            for owner in owners
+        ]
+        self.seq += 1
+        self.index.apply(changes, self.seq)
+
+    @rule()
+    def merge(self) -> None:
+        self.index.merge()
+
+    @rule(columns=st.lists(some.keys, max_size=3), facets=st.lists(some.keys, max_size=3))
+    def warm(self, columns: list[str], facets: list[str]) -> None:
+        self.index.warm(columns, facets)
+
+    @rule(expression=some.expressions)
+    def match(self, expression: some.Expression) -> None:
+        found = self.index.match(expression)
+        assert set(found) == self.naive.match(expression)
+        assert self.index.count(expression) == len(found)
+
+    @rule(
+        expression=some.expressions,
+        order=st.none() | some.orders,
+        limit=st.integers(0, 5),
+        offset=st.integers(0, 5),
+        term=st.none() | some.terms,
+    )
+    def walk_there_and_back(
+        self,
+        expression: some.Expression,
+        order: some.Order | None,
+        limit: int,
+        offset: int,
+        term: str | None,
+    ) -> None:
+        found = self.index.match(expression)
+        position = None
+        pages = []
+        while True:
+            page = self.index.page(found, order, limit, offset, position, term)
+            assert page == self.naive.page(found, order, limit, offset, position, term)
+            offset = 0
+            pages.append(page)
+            if not page.has_more or not page.entries:
+                break
+            position = Position(page.entries[-1].value, page.entries[-1].uid)
+        for page in reversed(pages[1:]):
+            if page.entries:
+                start = Position(page.entries[0].value, page.entries[0].uid, backwards=True)
+                before = self.index.page(found, order, limit, 0, start, term)
+                assert before == self.naive.page(found, order, limit, 0, start, term)
+
+    @rule(
+        order=st.none() | some.orders,
+        value=some.lowered,
+        uid=st.integers(0, 999).map(lambda number: f"{number:03d}"),
+        is_backwards=st.booleans(),
+    )
+    def begin_anywhere(
+        self, order: some.Order | None, value: str, uid: str, is_backwards: bool
+    ) -> None:
+        found = self.index.match(AllOf())
+        position = Position(value, uid, is_backwards)
+        page = self.index.page(found, order, 3, 0, position)
+        assert page == self.naive.page(found, order, 3, 0, position)
+
+    @rule(expression=some.expressions, order=st.none() | some.orders)
+    def list_and_count(self, expression: some.Expression, order: some.Order | None) -> None:
+        found = self.index.match(expression)
+        entries = self.naive.entries(found, order)
+        assert self.index.ids_in_order(found, order).tolist() == [entry.id for entry in entries]
+        assert self.index.total(found, order) == self.naive.total(found, order)
+
+    @rule(expression=some.expressions, orders=st.lists(some.orders, min_size=1, max_size=3))
+    def list_as_of_old(self, expression: some.Expression, orders: list[some.Order]) -> None:
+        found = self.index.match(expression)
+        assert self.index.sorted_ids(found, orders).tolist() == self.naive.sorted_ids(found, orders)
+        assert self.index.by_ref(found).tolist() == self.naive.by_ref(found)
+
+    @rule(
+        expression=st.none() | some.expressions,
+        keys=st.lists(some.keys | some.keys.map(str.upper), max_size=3),
+    )
+    def count_values(self, expression: some.Expression | None, keys: list[str]) -> None:
+        found = None if expression is None else self.index.match(expression)
+        assert self.index.facets(keys, found) == self.naive.facets(keys, found)
+
+    @invariant()
+    def everyone_is_found_by_ref_and_uid(self) -> None:
+        for owner in range(1, 21):
+            known = self.naive.entities.get(owner)
+            ref = identity(owner, 0)[1]
+            assert self.index.id_of(ref) == (owner if known else None)
+            assert self.index.contains_id(owner) == bool(known)
+            for version in range(2):
+                uid = identity(owner, version)[2]
+                expected = owner if known and known[1] == uid else None
+                assert self.index.id_of_uid(uid) == expected
+        assert len(self.index) == len(self.naive.entities)
+
+
+IndexMachine.TestCase.settings = settings(
+    max_examples=600,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestIndex = IndexMachine.TestCase
