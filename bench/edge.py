@@ -76,9 +76,9 @@ def edge(*, inline: bool) -> Callable[[int], subprocess.Popen[bytes]]:
 
 
 def load(port: int, path: str, seconds: int, connections: int = 16) -> dict[str, float]:
+    url = f"http://127.0.0.1:{port}{path}"
     out = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
-        + [f"http://127.0.0.1:{port}{path}"],
+        [*f"wrk -t1 -c{connections} -d{seconds}s --latency".split(), url],
         check=True,
         capture_output=True,
         text=True,
@@ -141,7 +141,7 @@ async def _hold(port: int, ready: Any) -> None:
     async def read(number: int) -> None:
         while data := await opened[number][0].read(4096):
             received[number] += len(data)
-        raise SystemExit(f"stream {number} was closed")
+        raise ConnectionError(f"stream {number} was closed")
 
     readers = [asyncio.ensure_future(read(number)) for number in range(len(opened))]
     await asyncio.sleep(1.5)
@@ -155,12 +155,12 @@ def _hold_main(port: int, ready: Any) -> None:
 
 @contextmanager
 def streams(port: int) -> Iterator[None]:
-    here, there = multiprocessing.Pipe()
+    here, there = multiprocessing.Pipe(duplex=False)
     holder = multiprocessing.Process(target=_hold_main, args=(port, there), daemon=True)
     holder.start()
     there.close()
     try:
-        if not here.recv():
+        if not here.poll(30) or not here.recv():
             raise SystemExit("a stream received nothing")
         yield
         if not holder.is_alive():
@@ -213,10 +213,9 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|")
     with running(granian) as (port, _):
         base = load(port, "/page", seconds)
-        lines = [
-            f"granian WSGI: tiny {latency(port, '/tiny'):.3f} ms, "
-            f"page {latency(port, '/page'):.3f} ms, generated body {huge(port):.0f} MB/s"
-        ]
+        times = [latency(port, path) for path in ("/tiny", "/page")]
+        speed = huge(port)
+        lines = [f"granian: tiny {times[0]:.3f} ms, page {times[1]:.3f} ms, {speed:.0f} MB/s"]
     row("plain Flask, granian WSGI", base, base["rate"])
     for name, inline in (("edge, threads", False), ("edge, on the loop", True)):
         with running(edge(inline=inline)) as (port, pid):

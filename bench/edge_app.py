@@ -46,6 +46,11 @@ def make_flask() -> Flask:
 
         return Response(chunks(), mimetype="application/json")
 
+    add_streams(app)
+    return app
+
+
+def add_streams(app: Flask) -> None:
     @app.get("/events")
     def events() -> Response:
         async def ticks() -> AsyncIterator[Event]:
@@ -63,8 +68,6 @@ def make_flask() -> Flask:
                 await asyncio.sleep(1)
 
         return web_socket(handler)
-
-    return app
 
 
 def make_app(lifecycle: Lifecycle) -> Flask:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.tables import signing_key, user_info
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The public half of a key that signs for `plugin`; `auth` signs for users."""
+    """The public half of a key that signs for `owner` (see `app.access.keys`)."""
 
     kid: str
-    plugin: str
+    owner: str
     jwk: Mapping[str, str]
     expires_at: datetime
 
@@ -34,7 +35,7 @@ class KeyStore:
         self.connection.execute(
             insert(signing_key).values(
                 kid=key.kid,
-                plugin=key.plugin,
+                plugin=key.owner,
                 jwk=orjson.dumps(dict(key.jwk)).decode(),
                 created_at=now,
                 expires_at=key.expires_at,
@@ -48,11 +49,11 @@ class KeyStore:
         ).one_or_none()
         return None if row is None else _public_key(row)
 
-    def of_plugin(self, plugin: str, now: datetime) -> list[PublicKey]:
-        """Answer the keys of a plugin that may still have signed something valid, oldest first."""
+    def of_owner(self, owner: str, now: datetime) -> list[PublicKey]:
+        """Answer the keys of `owner` that may still have signed something valid, oldest first."""
         rows = self.connection.execute(
             select(signing_key)
-            .where(signing_key.c.plugin == plugin, signing_key.c.expires_at > now)
+            .where(signing_key.c.plugin == owner, signing_key.c.expires_at > now)
             .order_by(signing_key.c.created_at, signing_key.c.kid)
         )
         return [_public_key(row) for row in rows]
@@ -70,12 +71,14 @@ class UserInfoStore:
 
     def put(self, user_ref: str, claims: Mapping[str, Any], now: datetime) -> None:
         """Replace what is known of a user."""
-        values = {"claims": orjson.dumps(dict(claims)).decode(), "updated_at": now}
-        changed = self.connection.execute(
-            update(user_info).where(user_info.c.user_ref == user_ref).values(**values)
+        known = {"claims": orjson.dumps(dict(claims)).decode(), "updated_at": now}
+        is_sqlite = self.connection.dialect.name == "sqlite"
+        statement = (sqlite.insert if is_sqlite else postgresql.insert)(user_info)
+        self.connection.execute(
+            statement.values(user_ref=user_ref, **known).on_conflict_do_update(
+                index_elements=[user_info.c.user_ref], set_=known
+            )
         )
-        if not changed.rowcount:
-            self.connection.execute(insert(user_info).values(user_ref=user_ref, **values))
 
     def find(self, user_ref: str) -> dict[str, Any] | None:
         """Answer the claims of a user, None if they never signed in."""
@@ -89,4 +92,6 @@ class UserInfoStore:
 
 
 def _public_key(row: Any) -> PublicKey:
-    return PublicKey(row.kid, row.plugin, orjson.loads(row.jwk), row.expires_at)
+    # SQLite keeps no time zone; what we write is UTC.
+    expires_at = row.expires_at.replace(tzinfo=row.expires_at.tzinfo or UTC)
+    return PublicKey(row.kid, row.plugin, orjson.loads(row.jwk), expires_at)

@@ -39,8 +39,9 @@ from app.model.problem import Problem
 from app.ports import Content, Ingestor
 
 BATCH = 500
-# With this many emissions written, what is served is brought up to date before reading on.
-STITCH_AFTER = 20_000
+# With this many emissions written, what is served is brought up to date before reading on; then
+# with twice as many, and so on, since what was served is written again for its new relations.
+STITCH_AFTER = 50_000
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class _Run:
     visited: set[int] = field(default_factory=set)
     given: dict[int, CatalogFile] = field(default_factory=dict)
     unstitched: int = 0
+    stitch_after: int = STITCH_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,9 @@ class Ingest:
                     continue
                 run.visited.add(ref_id)
                 self._visit(run, ref_id, depth)
-                if run.unstitched >= STITCH_AFTER:
+                if run.unstitched >= run.stitch_after:
                     self._stitch(run)
+                    run.stitch_after *= 2
         finally:
             self._stitch(run)
 

@@ -1,8 +1,8 @@
 """Reading the catalog: the use cases behind every read endpoint.
 
 Entities are kept as ready JSON, so an answer is joined from their bytes and never written anew. A
-question is put to the index once per snapshot; lists too long to be held are sent from a snapshot of
-their own, a batch at a time.
+question is put to the index once per snapshot; lists too long to be held are sent from a snapshot
+of their own, a batch at a time.
 
 Every method takes `visible`, the expression that the caller is held to: one more condition, and
 `NOTHING` gives the answers of someone who may not read at all. Methods that take `unless` may save
@@ -253,7 +253,8 @@ def _find(snapshot: Snapshot, refs: Sequence[str], condition: Expression) -> lis
 
     def matching(index: EntityIndex) -> list[int | None]:
         selection = index.match(condition)
-        return [found if found in selection else None for found in index.ids_of(refs)]
+        found = index.ids_of(refs)
+        return [one if one is not None and one in selection else None for one in found]
 
     ids = snapshot.ask(matching)
     found = list(dict.fromkeys(entity_id for entity_id in ids if entity_id is not None))

@@ -181,19 +181,15 @@ class Stitcher:
         now = datetime.now(UTC)
         first = sequence.take(store.sql, len(finals) + len(gone))
         numbered = list(enumerate(finals, first))
+        new = [(seq, f) for seq, f in numbered if f.ref_id not in served]
+        known = [(seq, f) for seq, f in numbered if f.ref_id in served]
         store.insert_entities(
-            [
-                (f.ref_id, f.ref, f.uid, f.etag, seq, f.terms, f.document)
-                for seq, f in numbered
-                if f.ref_id not in served
-            ]
+            [(f.ref_id, f.etag, seq, f.document) for seq, f in new],
+            [(f.ref_id, f.uid, f.terms) for _, f in new],
         )
         store.update_entities(
-            [
-                (f.etag, seq, f.terms, f.document, f.ref_id)
-                for seq, f in numbered
-                if f.ref_id in served
-            ]
+            [(f.etag, seq, f.document, f.ref_id) for seq, f in known],
+            [(f.terms, f.ref_id) for _, f in known],
         )
         store.delete_entities(gone)
         pack = self.codec.pack

@@ -281,12 +281,16 @@ class GraphStore:
 
     def served(self, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
         """Answer (uid, etag) of those refs that have an entity."""
-        rows = self.sql.rows("SELECT id, uid, etag FROM entity WHERE id = ANY(?)", list(ids))
+        sql = (
+            "SELECT e.id, s.uid, e.etag FROM entity e JOIN searchable s ON s.id = e.id "
+            "WHERE e.id = ANY(?)"
+        )
+        rows = self.sql.rows(sql, list(ids))
         return {row[0]: (row[1], row[2]) for row in rows}
 
     def id_of_uid(self, uid: str) -> int | None:
         """Answer which ref the entity with this uid has."""
-        row = self.sql.row("SELECT id FROM entity WHERE uid = ?", uid)
+        row = self.sql.row("SELECT id FROM searchable WHERE uid = ?", uid)
         return int(row[0]) if row else None
 
     def served_document(self, ref_id: int) -> bytes | None:
@@ -294,18 +298,23 @@ class GraphStore:
         row = self.sql.row("SELECT document FROM entity WHERE id = ?", ref_id)
         return row[0] if row else None
 
-    def insert_entities(self, rows: list[tuple[int, str, str, str, int, bytes, bytes]]) -> None:
-        """Add entities: id, ref, uid, etag, seq, terms, document."""
-        self.sql.insert(
-            tables.entity, ["id", "ref", "uid", "etag", "seq", "terms", "document"], rows
-        )
+    def insert_entities(
+        self, rows: list[tuple[int, str, int, bytes]], searchable: list[tuple[int, str, bytes]]
+    ) -> None:
+        """Add entities: (id, etag, seq, document) and (id, uid, terms)."""
+        self.sql.insert(tables.entity, ["id", "etag", "seq", "document"], rows)
+        self.sql.insert(tables.searchable, ["id", "uid", "terms"], searchable)
 
-    def update_entities(self, rows: list[tuple[str, int, bytes, bytes, int]]) -> None:
-        """Replace entities: etag, seq, terms, document, id."""
-        self.sql.update(tables.entity, ["etag", "seq", "terms", "document"], rows)
+    def update_entities(
+        self, rows: list[tuple[str, int, bytes, int]], searchable: list[tuple[bytes, int]]
+    ) -> None:
+        """Replace entities: (etag, seq, document, id) and (terms, id)."""
+        self.sql.update(tables.entity, ["etag", "seq", "document"], rows)
+        self.sql.update(tables.searchable, ["terms"], searchable)
 
     def delete_entities(self, ids: Sequence[int]) -> None:
         """Remove entities; their history stays."""
+        self.sql.execute("DELETE FROM searchable WHERE id = ANY(?)", list(ids))
         self.sql.execute("DELETE FROM entity WHERE id = ANY(?)", list(ids))
 
     def log(self, rows: list[tuple[int, int, str, str, bytes | None, str, datetime]]) -> None:

@@ -29,13 +29,19 @@ class ViewStore:
 
     def index_rows(self, ids: Sequence[int]) -> list[IndexRow]:
         """Answer what the index needs to know of entities."""
-        sql = "SELECT id, ref, uid, terms FROM entity WHERE id = ANY(?)"
+        sql = (
+            "SELECT s.id, r.ref, s.uid, s.terms FROM searchable s JOIN ref r ON r.id = s.id "
+            "WHERE s.id = ANY(?)"
+        )
         return [IndexRow(*row) for row in self.sql.rows(sql, list(ids))]
 
     def all_rows(self) -> Iterator[IndexRow]:
         """Answer what the index needs to know of every entity, by id."""
         last = 0
-        sql = "SELECT id, ref, uid, terms FROM entity WHERE id > ? ORDER BY id LIMIT ?"
+        sql = (
+            "SELECT s.id, r.ref, s.uid, s.terms FROM searchable s JOIN ref r ON r.id = s.id "
+            "WHERE s.id > ? ORDER BY s.id LIMIT ?"
+        )
         while rows := self.sql.rows(sql, last, _LOAD_BATCH):
             yield from (IndexRow(*row) for row in rows)
             last = rows[-1][0]
@@ -47,22 +53,28 @@ class ViewStore:
 
     def document_by_ref(self, ref: str) -> bytes | None:
         """Answer the ready JSON of one entity."""
-        row = self.sql.row("SELECT document FROM entity WHERE ref = ?", ref)
+        sql = "SELECT e.document FROM ref r JOIN entity e ON e.id = r.id WHERE r.ref = ?"
+        row = self.sql.row(sql, ref)
         return row[0] if row else None
 
     def documents_by_ref(self, refs: Sequence[str]) -> dict[str, bytes]:
         """Answer the ready JSON of entities by ref."""
-        sql = "SELECT ref, document FROM entity WHERE ref = ANY(?)"
+        sql = (
+            "SELECT r.ref, e.document FROM ref r JOIN entity e ON e.id = r.id WHERE r.ref = ANY(?)"
+        )
         return dict(self.sql.rows(sql, list(dict.fromkeys(refs))))
 
     def document_by_uid(self, uid: str) -> bytes | None:
         """Answer the ready JSON of the entity with this uid."""
-        row = self.sql.row("SELECT document FROM entity WHERE uid = ?", uid)
+        sql = "SELECT e.document FROM searchable s JOIN entity e ON e.id = s.id WHERE s.uid = ?"
+        row = self.sql.row(sql, uid)
         return row[0] if row else None
 
     def id_of(self, ref: str) -> int | None:
         """Answer the number of a ref that has an entity."""
-        row = self.sql.row("SELECT id FROM entity WHERE ref = ?", ref)
+        row = self.sql.row(
+            "SELECT e.id FROM ref r JOIN entity e ON e.id = r.id WHERE r.ref = ?", ref
+        )
         return row[0] if row else None
 
     def parents(self, ids: Iterable[int]) -> dict[int, list[int]]:

@@ -104,17 +104,24 @@ relation = Table(
 )
 
 # What is served: one row per current entity, `id` being that of its ref. `document` is the ready
-# JSON, `terms` what the read index needs (`app.index.terms`).
+# JSON.
 entity = Table(
     "entity",
     metadata,
     Column("id", Id, ForeignKey("ref.id"), primary_key=True, autoincrement=False),
-    Column("ref", Text, nullable=False, unique=True),
-    Column("uid", Text, nullable=False, unique=True),
     Column("etag", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("terms", LargeBinary, nullable=False),
     Column("document", LargeBinary, nullable=False),
+)
+
+# What the read index needs to know of each entity (`app.index.terms`), apart from the documents so
+# that a process which starts reads little.
+searchable = Table(
+    "searchable",
+    metadata,
+    Column("id", Id, ForeignKey("entity.id"), primary_key=True, autoincrement=False),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("terms", LargeBinary, nullable=False),
 )
 
 # The history of the graph, append-only. `document` is null when the entity was deleted.

@@ -132,7 +132,7 @@ class Answers:
             is_descending=is_descending != is_backwards,
             offset=offset,
             limit=limit,
-            within=None if term is None else like(term),
+            within=None if term is None or order is None else like(term),
         )
         return Page(page.entries[::-1], page.has_more) if is_backwards else page
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with the limits it lacks.
+"""uvicorn's protocols, with the limits they lack.
 
 A client has a bounded time and size for the head of a request, also on a connection it has only
 opened, and a bounded time to finish a request that was refused before its end.
@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD = 64 * 1024
 # The framing of a chunked body may take this many bytes for each byte of it.
@@ -94,6 +95,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._disarm()
         super().handle_websocket_upgrade()
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol; it would log every refused handshake as a mistake of ours."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 def bounded_protocol(head_timeout: float) -> type[BoundedProtocol]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from app.serve.child import Child
-from app.serve.protocol import HEAD_TIMEOUT, bounded_protocol
+from app.serve.protocol import HEAD_TIMEOUT, SocketProtocol, bounded_protocol
 from app.web.edge import Edge, EdgeSettings, never
 from app.web.lifecycle import Lifecycle
 
@@ -78,7 +78,7 @@ def run_web(
         edge,
         http=bounded_protocol(settings.head_timeout),
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=settings.max_message,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -43,6 +43,7 @@ JSON: WireHeaders = [(b"content-type", b"application/json; charset=utf-8")]
 # A body of announced length up to this is collected in one go.
 SMALL = 256 * 1024
 NO_BODY = frozenset({204, 304})
+UPGRADE = frozenset({b"connection", b"upgrade"})
 # Headers of a refused or accepted handshake that the WebSocket layer writes itself.
 HANDSHAKE = frozenset({b"content-type", b"content-length", b"connection", b"upgrade"})
 
@@ -169,6 +170,7 @@ class Edge:
         slot = StreamSlot("events")
         answer = await self._answer(scope, body, slot)
         if slot.stream is not None and not isinstance(slot.stream, OpenSocket):
+            answer.headers = _unsized(answer.headers)
             await send(_start(answer))
             await self._live.run_events(slot.stream, receive, send)
         elif answer.rest is not None:
@@ -179,6 +181,8 @@ class Edge:
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
+        # Werkzeug matches no ordinary route for a request that asks for an upgrade.
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in UPGRADE]
         slot = StreamSlot("socket")
         answer = await self._answer(scope, b"", slot)
         if isinstance(slot.stream, OpenSocket):
@@ -303,7 +307,8 @@ def call_wsgi(wsgi: WSGIApplication, environ: Environ) -> _Answer:
         raise
     if status in NO_BODY or environ["REQUEST_METHOD"] == "HEAD":
         _close(result)
-        return _Answer(status, _bodiless(status, headers), b"")
+        # The headers of a HEAD request describe the body of the GET.
+        return _Answer(status, _unsized(headers) if status in NO_BODY else headers, b"")
     if len(first) == length or not first:
         _close(result)
         if length is None:
@@ -312,9 +317,7 @@ def call_wsgi(wsgi: WSGIApplication, environ: Environ) -> _Answer:
     return _Answer(status, headers, first, _Rest(chunks, lambda: _close(result)))
 
 
-def _bodiless(status: int, headers: WireHeaders) -> WireHeaders:
-    if status not in NO_BODY:
-        return headers  # of a HEAD request: they describe the body of the GET
+def _unsized(headers: WireHeaders) -> WireHeaders:
     return [header for header in headers if header[0].lower() != b"content-length"]
 
 

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from app.catalog.emission import Counts, Emission, Flaw, Parent
-from app.catalog.store import GraphStore, ReadingRow
 from app.catalog.stitching import Stitcher
+from app.catalog.store import GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.documents import DocumentCodec
 from app.db.statements import Statements
@@ -77,7 +77,9 @@ class Graph:
 
     def served(self, ref):
         with self.database.snapshot() as connection:
-            row = Statements.on(connection).row("SELECT document FROM entity WHERE ref = ?", ref)
+            row = Statements.on(connection).row(
+                "SELECT e.document FROM entity e JOIN ref r ON r.id = e.id WHERE r.ref = ?", ref
+            )
         return orjson.loads(row[0]) if row else None
 
     def text(self, ref):
@@ -215,7 +217,7 @@ def test_removing_a_location_removes_all_that_only_it_led_to(graph):
     counts = graph.drop(ONE, "location:default/root")
 
     assert counts.removed == 3
-    assert graph.rows("SELECT ref FROM entity") == []
+    assert graph.rows("SELECT id FROM entity") == []
     assert graph.rows("SELECT id FROM emission") == []
     assert graph.rows("SELECT ref_id FROM reading") == []
 
@@ -231,7 +233,7 @@ def test_locations_that_only_name_each_other_go_with_their_root(graph):
 
     graph.drop(ONE, "location:default/root")
 
-    assert graph.rows("SELECT ref FROM entity") == []
+    assert graph.rows("SELECT id FROM entity") == []
 
 
 def test_an_orphan_is_kept_and_marked_if_orphans_are_kept(database):

@@ -67,7 +67,7 @@ class Platform:
         return sorted(ref for ref, _ in self._entities() if ref.startswith(prefix))
 
     def _entities(self):
-        return self.rows("SELECT ref, document FROM entity")
+        return self.rows("SELECT r.ref, e.document FROM entity e JOIN ref r ON r.id = e.id")
 
     def rows(self, sql, *values):
         with self.database.snapshot() as connection:
@@ -166,12 +166,15 @@ def test_a_stopped_run_raises_and_keeps_what_was_committed(database, tmp_path):
 
 
 def test_a_file_is_read_with_all_that_it_leads_to(platform):
-    platform.write("root.yaml", """\
+    platform.write(
+        "root.yaml",
+        """\
         apiVersion: backstage.io/v1alpha1
         kind: Location
         metadata: {name: root}
         spec: {targets: [./a/*.yaml]}
-        """)
+        """,
+    )
     platform.write("a/one.yaml", document("one"))
     platform.write("a/two.yaml", document("two") + "---\n" + document("three"))
 
@@ -189,7 +192,10 @@ def test_an_unchanged_file_costs_no_write(platform):
 
     report = platform.root("root.yaml")
 
-    assert (platform.rows("SELECT * FROM emission"), platform.rows("SELECT * FROM reading")) == before
+    assert (
+        platform.rows("SELECT * FROM emission"),
+        platform.rows("SELECT * FROM reading"),
+    ) == before
     assert report.counts.written == 0
     assert report.stitched == 0
 
@@ -287,12 +293,15 @@ def test_a_kind_that_the_rules_refuse_stops_its_file(database, tmp_path):
 
 def test_locations_that_name_each_other_end(platform):
     for one, other in (("a", "b"), ("b", "a")):
-        platform.write(f"{one}.yaml", f"""\
+        platform.write(
+            f"{one}.yaml",
+            f"""\
             apiVersion: backstage.io/v1alpha1
             kind: Location
             metadata: {{name: {one}}}
             spec: {{target: ./{other}.yaml}}
-            """)
+            """,
+        )
 
     platform.root("a.yaml")
 
@@ -302,12 +311,15 @@ def test_locations_that_name_each_other_end(platform):
 def test_locations_may_not_be_nested_without_end(database, tmp_path):
     platform = Platform(database, tmp_path, max_depth=3)
     for number in range(6):
-        platform.write(f"{number}.yaml", f"""\
+        platform.write(
+            f"{number}.yaml",
+            f"""\
             apiVersion: backstage.io/v1alpha1
             kind: Location
             metadata: {{name: l{number}}}
             spec: {{target: ./{number + 1}.yaml}}
-            """)
+            """,
+        )
 
     report = platform.root("0.yaml")
 
@@ -320,7 +332,7 @@ def test_a_removed_root_takes_its_tree_along(platform):
 
     platform.source(name="config")
 
-    assert platform.rows("SELECT ref FROM entity") == []
+    assert platform.rows("SELECT id FROM entity") == []
     assert platform.rows("SELECT * FROM emission") == []
 
 

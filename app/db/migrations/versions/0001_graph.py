@@ -167,23 +167,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("claimed"),
     )
     op.create_table(
+        "searchable",
         "entity",
-        sa.Column(
-            "id",
-            ID,
-            autoincrement=False,
-            nullable=False,
-        ),
-        sa.Column("ref", sa.Text(), nullable=False),
-        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("etag", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("terms", sa.LargeBinary(), nullable=False),
         sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["id"], ["ref.id"], name=op.f("fk_entity_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entity")),
-        sa.UniqueConstraint("ref", name=op.f("uq_entity_ref")),
-        sa.UniqueConstraint("uid", name=op.f("uq_entity_uid")),
+    )
+    op.create_table(
+        "searchable",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("terms", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["id"], ["entity.id"], name=op.f("fk_searchable_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_searchable")),
+        sa.UniqueConstraint("uid", name=op.f("uq_searchable_uid")),
     )
     op.create_table(
         "problem",
@@ -210,6 +210,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     tables = (
         "problem",
+        "searchable",
         "entity",
         "emission",
         "user_info",
