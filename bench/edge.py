@@ -75,8 +75,10 @@ def edge(*, inline: bool) -> Callable[[int], subprocess.Popen[bytes]]:
     return start
 
 
-def load(port: int, path: str, seconds: int, connections: int = 16) -> dict[str, float]:
-    url = f"http://127.0.0.1:{port}{path}"
+def load(port: int, pid: int, seconds: int, connections: int = 16) -> dict[str, float]:
+    """Load a server with requests for the page, from `connections` connections."""
+    before = cpu_seconds(pid)
+    url = f"http://127.0.0.1:{port}/page"
     out = subprocess.run(
         [*f"wrk -t1 -c{connections} -d{seconds}s --latency".split(), url],
         check=True,
@@ -87,7 +89,9 @@ def load(port: int, path: str, seconds: int, connections: int = 16) -> dict[str,
     rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
     if rate is None or "Non-2xx" in out:
         raise SystemExit(out)
-    return {"rate": float(rate[1]), "p50": times["50"], "p99": times["99"]}
+    count = re.search(r"(\d+) requests in", out)
+    cpu = (cpu_seconds(pid) - before) / int(count[1]) if count else 0.0
+    return {"rate": float(rate[1]), "p50": times["50"], "p99": times["99"], "cpu": cpu * 1e6}
 
 
 def _milliseconds(text: str) -> float:
@@ -188,17 +192,30 @@ def slow_readers(port: int) -> Iterator[None]:
             sock.close()
 
 
+def cpu_seconds(pid: int) -> float:
+    """Answer the processor time that a process' children have used."""
+    ticks = 0
+    for child in children(pid):
+        fields = Path(f"/proc/{child}/stat").read_text("utf-8").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+
+
 def memory(pid: int) -> float:
     """Answer the resident memory of a process' children together, in MB."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    pages = sum(int(Path(f"/proc/{c}/statm").read_text("ascii").split()[1]) for c in children)
+    files = [Path(f"/proc/{child}/statm") for child in children(pid)]
+    pages = sum(int(file.read_text("ascii").split()[1]) for file in files)
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def row(name: str, found: dict[str, float], base: float) -> None:
     print(
         f"| {name} | {found['rate']:,.0f} | {found['rate'] / base:.0%} "
-        f"| {found['p50']:.2f} | {found['p99']:.2f} |"
+        f"| {found['p50']:.2f} | {found['p99']:.2f} | {found['cpu']:.0f} |"
     )
 
 
@@ -209,10 +226,12 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed")
     print(f"load average {os.getloadavg()[0]:.2f}, page of {len(edge_app.PAGE)} bytes\n")
-    print("| 16 connections, GET /page | requests/s | of granian | p50 ms | p99 ms |")
-    print("|---|--:|--:|--:|--:|")
-    with running(granian) as (port, _):
-        base = load(port, "/page", seconds)
+    print(
+        "| 16 connections, GET /page | requests/s | of granian | p50 ms | p99 ms | server CPU µs/request |"
+    )
+    print("|---|--:|--:|--:|--:|--:|")
+    with running(granian) as (port, pid):
+        base = load(port, pid, seconds)
         times = [latency(port, path) for path in ("/tiny", "/page")]
         speed = huge(port)
         lines = [f"granian: tiny {times[0]:.3f} ms, page {times[1]:.3f} ms, {speed:.0f} MB/s"]
@@ -220,13 +239,13 @@ def main() -> None:
     for name, inline in (("edge, threads", False), ("edge, on the loop", True)):
         with running(edge(inline=inline)) as (port, pid):
             before = memory(pid)
-            row(name, load(port, "/page", seconds), base["rate"])
+            row(name, load(port, pid, seconds), base["rate"])
             with streams(port):
-                found = load(port, "/page", seconds)
+                found = load(port, pid, seconds)
                 row(f"{name}, {STREAMS} streams, {STREAMS} sockets", found, base["rate"])
                 held = memory(pid)
             with slow_readers(port):
-                found = load(port, "/page", seconds)
+                found = load(port, pid, seconds)
                 row(f"{name}, {SLOW_READERS} stalled readers of 5 MB", found, base["rate"])
             settled = memory(pid)
             speeds = [huge(port) for _ in range(5)]
@@ -235,8 +254,8 @@ def main() -> None:
                 f"ms, generated body {max(speeds):.0f} MB/s (memory +{memory(pid) - settled:.0f} "
                 f"MB), streams {(held - before) / 2 / STREAMS * 1000:.0f} kB each"
             )
-    with running(granian) as (port, _):
-        row("plain Flask again", load(port, "/page", seconds), base["rate"])
+    with running(granian) as (port, pid):
+        row("plain Flask again", load(port, pid, seconds), base["rate"])
     print("\nOne connection, medians:\n" + "\n".join(lines))
 
 

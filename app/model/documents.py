@@ -122,23 +122,22 @@ def _documents(data: bytes, limits: Limits) -> Iterator[Document | Fault]:
     all_plain = not is_masked and is_plain(text)
     nodes = count = 0
     for chunk in _chunks(masked):
+        if count >= limits.documents:
+            yield Fault(f"more than {limits.documents} documents in one file", chunk.line, 1)
+            return
         left = replace(limits, nodes=limits.nodes - nodes) if nodes else limits
+        count += 1
         try:
             for document in _read(chunk, left, all_plain=all_plain):
                 nodes += document.nodes
-                count += 1
                 yield _unmasked(document) if is_masked else document
         except Fault as fault:
-            count += 1
             nodes += fault.expanded
             if is_masked:
                 fault.message = fault.message.translate(_UNMASK)
             yield fault
-        if count > limits.documents or nodes >= limits.nodes:
-            what = "documents" if count > limits.documents else "values"
-            most = limits.documents if count > limits.documents else limits.nodes
-            yield Fault(f"more than {most} {what} in one file", chunk.line, 1)
-            return
+            if nodes > limits.nodes:
+                return
 
 
 def _read(chunk: _Chunk, limits: Limits, *, all_plain: bool) -> Iterable[Document]:

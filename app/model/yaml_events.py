@@ -204,7 +204,7 @@ class _Builder:
             else:
                 continue
             if nodes > limits.nodes:
-                raise self._fault(event, f"more than {limits.nodes} values in one file")
+                raise self._fault(event, "more values in one file than are read")
             if not is_mapping:
                 container.append(value)
             elif key is not _NO_KEY:

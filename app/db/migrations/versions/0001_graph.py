@@ -167,7 +167,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("claimed"),
     )
     op.create_table(
-        "searchable",
         "entity",
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("etag", sa.Text(), nullable=False),
