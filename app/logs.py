@@ -1,7 +1,7 @@
 """Logging, set up once: one line per event, `key=value` or JSON, the request's id on each.
 
 Everything uses the standard library's loggers. What belongs to an event goes into its fields:
-`log.info("location read", extra={"fields": {"location": ref, "files": 3}})`. Secrets are masked on
+`log.info("location read", extra=fields(location=ref, files=3))`. Secrets are masked on
 the way out, so that no caller has to remember it: bearer tokens, JWTs, query parameters that are
 named like secrets, and the values that `set_up_logging` is told.
 """
@@ -23,6 +23,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING}
 MASK = "***"
 
 _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# JSON leaves these as they are, terminals and other readers may not.
+_LINE_BREAKS = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 _TOKENS = re.compile(r"(?i:(bearer)\s+)[^\s\"'\\]+|eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*)*")
 _SECRET_NAMES = (
     "access_token", "api_key", "apikey", "assertion", "auth", "client_secret", "code",
@@ -53,6 +55,11 @@ def set_up_logging(
     logging.captureWarnings(capture=True)
     # What no line shows need not be found out for each of them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def fields(**values: object) -> dict[str, dict[str, object]]:
+    """Make the `extra` of a log call: what the line says besides its event."""
+    return {"fields": values}
 
 
 class Masking:
@@ -112,7 +119,7 @@ def _pairs(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str,
     }
     request_id = REQUEST_ID.get()
     if request_id:
-        pairs.setdefault("request", request_id)
+        pairs["request"] = request_id
     if record.exc_info:
         pairs["trace"] = formatter.formatException(record.exc_info)
     return pairs
@@ -128,7 +135,8 @@ def _text(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    return orjson.dumps(_text(text)).decode()
+    quoted = orjson.dumps(_text(text)).decode()
+    return _LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
 def _logfmt(value: Any) -> str:

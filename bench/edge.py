@@ -16,10 +16,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -212,51 +214,67 @@ def memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def row(name: str, found: dict[str, float], base: float) -> None:
-    print(
-        f"| {name} | {found['rate']:,.0f} | {found['rate'] / base:.0%} "
-        f"| {found['p50']:.2f} | {found['p99']:.2f} | {found['cpu']:.0f} |"
-    )
+Loads: TypeAlias = dict[str, list[dict[str, float]]]
+
+
+def measure(rounds: int, seconds: int) -> tuple[Loads, list[str]]:
+    """Load all servers in turn, several times, so that a noisy moment does not hit one alone."""
+    loads: Loads = defaultdict(list)
+    edges = {"edge, threads": edge(inline=False), "edge, on the loop": edge(inline=True)}
+    with ExitStack() as stack:
+        plain = stack.enter_context(running(granian))
+        ports = {name: stack.enter_context(running(start)) for name, start in edges.items()}
+        for _ in range(rounds):
+            loads["plain Flask on granian WSGI"].append(load(*plain, seconds))
+            for name, (port, pid) in ports.items():
+                loads[name].append(load(port, pid, seconds))
+                with streams(port):
+                    loads[f"{name}; {STREAMS} streams, {STREAMS} sockets"].append(
+                        load(port, pid, seconds)
+                    )
+                with slow_readers(port):
+                    loads[f"{name}; {SLOW_READERS} stalled readers of 5 MB"].append(
+                        load(port, pid, seconds)
+                    )
+        lines = [single("plain Flask on granian WSGI", *plain)]
+        lines += [single(name, *where) for name, where in ports.items()]
+    return loads, lines
+
+
+def single(name: str, port: int, pid: int) -> str:
+    times = [f"{min(latency(port, path) for _ in range(3)):.3f}" for path in ("/tiny", "/page")]
+    huge(port)
+    before = memory(pid)
+    speed = max(huge(port) for _ in range(5))
+    grown = memory(pid) - before
+    return f"| {name} | {times[0]} | {times[1]} | {speed:,.0f} | {grown:+.0f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    given = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed")
-    print(f"load average {os.getloadavg()[0]:.2f}, page of {len(edge_app.PAGE)} bytes\n")
+    began = os.getloadavg()[0]
+    loads, lines = measure(given.rounds, given.seconds)
+    print(f"load average {began:.1f} before, medians of {given.rounds} rounds\n")
     print(
-        "| 16 connections, GET /page | requests/s | of granian | p50 ms | p99 ms | server CPU µs/request |"
+        f"| GET /page ({len(edge_app.PAGE)} bytes), 16 connections | requests/s | "
+        "of granian | p50 ms | p99 ms | CPU µs |"
     )
     print("|---|--:|--:|--:|--:|--:|")
-    with running(granian) as (port, pid):
-        base = load(port, pid, seconds)
-        times = [latency(port, path) for path in ("/tiny", "/page")]
-        speed = huge(port)
-        lines = [f"granian: tiny {times[0]:.3f} ms, page {times[1]:.3f} ms, {speed:.0f} MB/s"]
-    row("plain Flask, granian WSGI", base, base["rate"])
-    for name, inline in (("edge, threads", False), ("edge, on the loop", True)):
-        with running(edge(inline=inline)) as (port, pid):
-            before = memory(pid)
-            row(name, load(port, pid, seconds), base["rate"])
-            with streams(port):
-                found = load(port, pid, seconds)
-                row(f"{name}, {STREAMS} streams, {STREAMS} sockets", found, base["rate"])
-                held = memory(pid)
-            with slow_readers(port):
-                found = load(port, pid, seconds)
-                row(f"{name}, {SLOW_READERS} stalled readers of 5 MB", found, base["rate"])
-            settled = memory(pid)
-            speeds = [huge(port) for _ in range(5)]
-            lines.append(
-                f"{name}: tiny {latency(port, '/tiny'):.3f} ms, page {latency(port, '/page'):.3f} "
-                f"ms, generated body {max(speeds):.0f} MB/s (memory +{memory(pid) - settled:.0f} "
-                f"MB), streams {(held - before) / 2 / STREAMS * 1000:.0f} kB each"
-            )
-    with running(granian) as (port, pid):
-        row("plain Flask again", load(port, pid, seconds), base["rate"])
-    print("\nOne connection, medians:\n" + "\n".join(lines))
+    base = loads["plain Flask on granian WSGI"]
+    for name, found in loads.items():
+        ratio = median(a["rate"] / b["rate"] for a, b in zip(found, base, strict=True))
+        rate, p50, p99, cpu = (
+            median(one[key] for one in found) for key in ("rate", "p50", "p99", "cpu")
+        )
+        print(f"| {name} | {rate:,.0f} | {ratio:.0%} | {p50:.2f} | {p99:.2f} | {cpu:.0f} |")
+    print("\n| one connection | tiny ms | page ms | generated 126 MB, MB/s | memory MB |")
+    print("|---|--:|--:|--:|--:|")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from app.plugins import ingestor
 from app.ports import Settings
 from app.scm.git import GitRepository
 from app.scm.git_remote import GitRemote
-from app.scm.git_urls import GitMount
+from app.scm.git_urls import GitMount, fingerprint_of
 from app.scm.globs import Glob, compile_glob
 from app.scm.readers import Readers
 
@@ -69,12 +69,13 @@ class GitCatalog:
         """Yield the catalog files, in the order of their paths."""
         head, found = self.repository.find(self.globs)
         for file in self.repository.read(found):
-            location = f"url:{self.mount.location(head.branch, file.path)}"
+            url = self.mount.location(head.branch, file.path)
+            location = f"url:{url}"
             if file.problem:
                 message = f"{location} could not be read, {file.problem}"
                 yield Problem(location, message, "Error")
             else:
-                yield CatalogFile(location, file.data, file.blob)
+                yield CatalogFile(location, file.data, fingerprint_of({url: file.blob}))
 
 
 @ingestor("git", GitSettings)

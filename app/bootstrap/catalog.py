@@ -22,8 +22,10 @@ from app.catalog.rules import Allowed, Place, Rule, Rules
 from app.catalog.snapshot import Snapshots
 from app.catalog.stitching import Stitcher
 from app.catalog.writing import GraphWriter
+from app.db import sequence
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
+from app.db.statements import Statements
 from app.errors import ConfigError
 from app.model.documents import Limits
 from app.model.entity import Entity
@@ -60,6 +62,11 @@ class Catalog:
     commands: CatalogCommands
     snapshots: Snapshots
     ingest: Ingest
+
+    def lineage(self) -> str:
+        """Answer what tells the database from others."""
+        with self.database.snapshot() as connection:
+            return sequence.lineage(Statements.on(connection))
 
 
 def join_catalog(

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
+from app.logs import fields
 from app.settings import DatabaseSettings, DatabaseSsl, PostgresDatabase, SqliteDatabase
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def open_configured(settings: DatabaseSettings, data_directory: Path) -> Databas
     """Open the database and bring its schema up to date."""
     database = connect(settings, data_directory)
     revision = migrate(database)
-    log.debug("database ready", extra={"revision": revision})
+    log.debug("database ready", extra=fields(revision=revision))
     return database
 
 

@@ -143,4 +143,6 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
 
 def _log(settings: Settings) -> None:
     logging_settings = settings.callboard.logging
+    for chatty in ("alembic", "apscheduler"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     set_up_logging(sys.stderr, form=logging_settings.format, level=logging_settings.level)

@@ -48,6 +48,8 @@ class Claims:
     relations_of: RelationFinder
     now: datetime
     keeps_orphans: bool = False
+    # What lost to another place, and which place that is.
+    lost: list[tuple[Emission, str]] = field(default_factory=list)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -96,6 +98,8 @@ class Claims:
                 source=parent.source, location=emission.location, line=emission.line
             )
         loses = not claims and emission.document is not None
+        if loses and holder is not None:
+            self.lost.append((emission, holder.location))
         return Counts(written=1, invalid=bool(emission.flaws), conflicts=loses)
 
     def _claims(

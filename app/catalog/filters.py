@@ -6,8 +6,9 @@ available twice: as an expression for the index, and as the predicate that a cur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from app.errors import InputError
 from app.model.query import EVERYTHING, AnyOf, Expression, Has, In, both
@@ -20,6 +21,37 @@ JS_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
 """What `trim` of JavaScript removes; `str.strip` disagrees about six characters."""
+
+
+_REMEMBERED = 256
+_SHORT = 1000
+
+
+class Filter(NamedTuple):
+    """What the filters of a request ask for: for the index, and for a cursor."""
+
+    expression: Expression
+    predicate: Mapping[str, Any] | None
+
+
+def read_filters(texts: Sequence[str]) -> Filter:
+    """Read every `filter`; raises `InputError` for a condition without a key.
+
+    Frontends ask with the same few filters again and again, so short ones are remembered.
+    """
+    if sum(map(len, texts)) <= _SHORT:
+        return _remembered(tuple(texts))
+    return _read(texts)
+
+
+def _read(texts: Sequence[str]) -> Filter:
+    filters = parse_filters(texts)
+    return Filter(filter_expression(filters), filter_predicate(filters))
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(texts: tuple[str, ...]) -> Filter:
+    return _read(texts)
 
 
 def parse_filters(texts: Iterable[str]) -> tuple[Conditions, ...]:

@@ -34,6 +34,7 @@ from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
 from app.errors import ConflictError, InputError
+from app.logs import fields
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
 from app.ports import Content, Ingestor
@@ -124,7 +125,7 @@ class Ingest:
                 emissions.append(self.processor.entity(entity, entity.location))
                 files[emissions[-1].ref] = item
             elif isinstance(item, Problem):
-                log.warning("problem", extra={"problem": str(item)})
+                log.warning("problem", extra=fields(problem=str(item)))
         ids = self._write(run, parent, emissions)
         for ref, ref_id in ids.items():
             if ref in files:
@@ -249,6 +250,7 @@ class Ingest:
                     broken.add(content.location)
                     continue
                 done.add(content.location)
+                run.report.flaws += _duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
                     seen |= set(self._write(run, parent, batch).values())
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
@@ -289,6 +291,7 @@ class Ingest:
         self.writer.codec.learn([e.document for e in batch if e.document])
         with self.writer.begin() as claims:
             ids = claims.write(parent, batch, run.report.counts)
+        run.report.flaws += [_conflict(emission, place) for emission, place in claims.lost]
         run.unstitched += len(batch)
         self.progress(run.report.counts)
         return ids
@@ -320,6 +323,29 @@ class Ingest:
     ) -> bool:
         known = store.errors_of([location.emission_id]).get(location.emission_id, [])
         return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
+
+
+def _conflict(emission: Emission, place: str) -> Flaw:
+    """Say that a name is taken; it resolves itself when the other one goes."""
+    message = f"{emission.ref} is already described by {place}, which keeps the name"
+    return _clash(emission, message)
+
+
+def _duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
+    """Say which documents of a file are overruled by a later one of the same name."""
+    last = {emission.ref: emission for emission in emissions}
+    for emission in emissions:
+        later = last[emission.ref]
+        if later is not emission:
+            yield _clash(
+                emission, f"{emission.ref} is described again on line {later.line}, which counts"
+            )
+
+
+def _clash(emission: Emission, message: str) -> Flaw:
+    name = "ConflictError"
+    problem = Problem(emission.location, message, name, emission.line, 1, "", emission.ref)
+    return Flaw({"name": name, "message": message}, problem)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

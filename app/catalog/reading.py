@@ -210,7 +210,11 @@ class CatalogReader:
         if counted is None:
             return None
         revision, facets = counted
-        return Reply(orjson.dumps({"facets": facets}), revision)
+        written = {
+            key: [{"value": value, "count": count} for value, count in counts]
+            for key, counts in facets.items()
+        }
+        return Reply(orjson.dumps({"facets": written}), revision)
 
     def _list(
         self, question: Callable[[EntityIndex], Found | None], fields: Projection | None

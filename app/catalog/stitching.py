@@ -25,6 +25,7 @@ from app.db.documents import BETTER, SAMPLES, DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
+from app.logs import fields
 from app.model.uid import new_uid
 
 BATCH = 500
@@ -154,7 +155,7 @@ class Stitcher:
             terms = encode_terms(data)
         except DuplicateKeysError as error:
             # Backstage cannot stitch such an entity either: what was served before stays.
-            log.warning("cannot stitch", extra={"ref": around.refs[ref_id], "reason": str(error)})
+            log.warning("cannot stitch", extra=fields(ref=around.refs[ref_id], reason=str(error)))
             return None
         ref = around.refs[ref_id]
         return _Final(ref_id, ref, uid, str(etag), terms, orjson.dumps(data))

@@ -72,10 +72,8 @@ class ViewStore:
 
     def id_of(self, ref: str) -> int | None:
         """Answer the number of a ref that has an entity."""
-        row = self.sql.row(
         sql = "SELECT e.id FROM ref r JOIN entity e ON e.id = r.id WHERE r.ref = ?"
         row = self.sql.row(sql, ref)
-        )
         return row[0] if row else None
 
     def parents(self, ids: Iterable[int]) -> dict[int, list[int]]:

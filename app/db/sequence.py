@@ -27,6 +27,12 @@ def take(sql: Statements, count: int) -> int:
     return int(row[0]) - count + 1
 
 
+def lineage(sql: Statements) -> str:
+    """Answer what tells this database from others."""
+    row = sql.row("SELECT lineage FROM sequence WHERE id = 1")
+    return str(row[0]) if row else ""
+
+
 def newest(sql: Statements) -> int:
     """Answer the newest number; the first read of a snapshot."""
     row = sql.row("SELECT seq FROM sequence WHERE id = 1")

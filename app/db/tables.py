@@ -36,12 +36,14 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Instant = DateTime(timezone=True)
 
 # One row: the newest sequence number. Taking numbers from it inside the writing transaction makes
-# sequence order commit order, which a database sequence is not.
+# sequence order commit order, which a database sequence is not. `lineage` tells this database from
+# others, in which the same number means something else.
 sequence = Table(
     "sequence",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Column("lineage", Text, nullable=False),
 )
 
 # Compression dictionaries; a frame names the one it needs, so none is ever removed.

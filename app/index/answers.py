@@ -12,17 +12,27 @@ from pyroaring import FrozenBitMap
 
 from app.index.arrays import U32, Mask, mask
 from app.index.base import Base
+from app.index.blobs import key_hash, term_hash
 from app.index.columns import Column, Field, make_column
 from app.index.evaluate import Evaluator
 from app.index.facets import count_values
 from app.index.library import Library, Wanted
-from app.index.like import like
 from app.index.listing import SortField, sort_rows
 from app.index.overlay import Overlay, present_texts
 from app.index.recent import Recent
 from app.index.text import from_utf8, utf8
-from app.index.views import Page, SortKey, View, field_view, read_ids, read_page, ref_view, uid_view
-from app.model.query import Expression, FacetCount, Order, Position
+from app.index.views import (
+    Cut,
+    Marks,
+    Page,
+    View,
+    field_view,
+    read_ids,
+    read_page,
+    ref_view,
+    uid_view,
+)
+from app.model.query import Expression, FacetCount, Order
 
 _MATCHES, _MASKS, _FACETS, _VIEWS = 64, 8, 64, 16
 
@@ -35,7 +45,7 @@ class Answers:
         self.overlay = overlay
         self.library = library
         self._evaluator = Evaluator(base, overlay, self._column)
-        self._empty = make_column(base, "", (), {})
+        self._empty = make_column(base, "", {}, {})
         self.changed()
 
     def changed(self) -> None:
@@ -56,13 +66,23 @@ class Answers:
             )
         return lacking, self.overlay.lacking_texts(wanted.keys) if self.overlay else {}
 
-    def seeds(self, name: str) -> list[str]:
-        """The texts that are known of a key, for making its column anew."""
-        column, facet = self.library.columns.get(name), self.library.facets.get(name)
-        seeds = [from_utf8(text) for text in column.texts.all()] if column else []
-        seeds += [from_utf8(text) for text in facet.values.all()] if facet else []
+    def column_seeds(self, name: str) -> dict[bytes, int]:
+        """Collect the texts that are known of a column, with their terms."""
+        column = self._column(name)
+        seeds = dict(zip(column.texts.all(), column.terms.tolist(), strict=True))
+        key = key_hash(name)
         for values in self.overlay.texts(name).values():
-            seeds += [original for _, original in values if original is not None]
+            seeds |= {
+                utf8(value): term_hash(key, value) for value, _ in values if value is not None
+            }
+        return seeds
+
+    def facet_seeds(self, name: str) -> set[str]:
+        """Collect the texts that are known of a facet."""
+        facet = self.library.facets.get(name)
+        seeds = {from_utf8(text) for text in facet.values.all()} if facet else set()
+        for values in self.overlay.texts(name).values():
+            seeds |= {original for _, original in values if original is not None}
         return seeds
 
     def everyone(self) -> FrozenBitMap:
@@ -86,7 +106,7 @@ class Answers:
         """Find entities by ref."""
         found = self.base.entities.ids_of(refs)
         if self.overlay:
-            rows, by_ref = self.overlay.rows, self.overlay.by_ref
+            rows, by_ref = self.overlay.rows, self.overlay.ids_by_ref
             for place, ref in enumerate(refs):
                 if ref in by_ref:
                     found[place] = by_ref[ref]
@@ -96,45 +116,17 @@ class Answers:
 
     def id_of_uid(self, uid: str) -> int | None:
         """Find an entity by uid."""
-        if uid in self.overlay.by_uid:
-            return self.overlay.by_uid[uid]
+        if uid in self.overlay.ids_by_uid:
+            return self.overlay.ids_by_uid[uid]
         owner = self.base.entities.id_of_uid(uid)
         return None if owner in self.overlay.rows else owner
 
-    def page(
-        self,
-        selection: FrozenBitMap,
-        order: Order | None,
-        limit: int,
-        offset: int,
-        position: Position | None,
-        term: str | None,
-    ) -> Page:
+    def page(self, selection: FrozenBitMap, order: Order | None, cut: Cut) -> Page:
         """Read a page; see `EntityIndex.page`."""
-        is_descending = order is not None and order.direction == "desc"
         view = self._by_uid() if order is None else self._by_field(order.key)
-        start: SortKey | None = None
-        is_backwards = False
-        if position is not None:
-            is_backwards = position.backwards
-            start = (utf8(position.uid),)
-            if order is not None:
-                if position.value is None:
-                    return Page((), has_more=False)
-                start = (utf8(position.value), *start)
-        page = read_page(
-            view,
-            self.base,
-            self.overlay,
-            selection,
-            lambda: self._mask(selection, view.hidden),
-            start=start,
-            is_descending=is_descending != is_backwards,
-            offset=offset,
-            limit=limit,
-            within=None if term is None or order is None else like(term),
-        )
-        return Page(page.entries[::-1], page.has_more) if is_backwards else page
+        is_descending = order is not None and order.direction == "desc"
+        marks = self._marks(view, selection)
+        return read_page(view, selection, marks, cut, is_descending=is_descending)
 
     def ids_in_order(self, selection: FrozenBitMap, order: Order | None) -> U32:
         """List all entries; see `EntityIndex.ids_in_order`."""
@@ -200,7 +192,10 @@ class Answers:
         return self._views.get(name) or self._views.put(name, make())
 
     def _ids(self, view: View, selection: FrozenBitMap) -> U32:
-        return read_ids(view, selection, lambda: self._mask(selection, view.hidden))
+        return read_ids(view, selection, self._marks(view, selection))
+
+    def _marks(self, view: View, selection: FrozenBitMap) -> Marks:
+        return lambda: self._mask(selection, view.hidden)
 
     def _mask(self, selection: FrozenBitMap, hidden: FrozenBitMap) -> Mask:
         key = (id(selection), id(hidden))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from xxhash import xxh3_64_intdigest as digest
+from xxhash import xxh3_64_intdigest
 
 from app.index.arrays import U32, U64, Mask, Places, bitmap_below, spans
 from app.index.blobs import Rows
@@ -46,7 +46,7 @@ class Postings:
         return len(self.ids) - (len(self.terms) - len(self.starts))
 
     def find(self, term: int) -> int:
-        """The ordinal of a term, or -1."""
+        """Find the ordinal of a term, or -1."""
         wanted = np.uint64(term)
         shared = len(self.starts)
         for low, part in ((0, self.terms[:shared]), (shared, self.terms[shared:])):
@@ -56,7 +56,7 @@ class Postings:
         return -1
 
     def find_all(self, terms: U64) -> Places:
-        """The ordinals of many terms, -1 for those that are not there."""
+        """Find the ordinals of many terms, -1 for those that are not there."""
         found = np.full(len(terms), -1, np.intp)
         shared = len(self.starts)
         for low, part in ((0, self.terms[:shared]), (shared, self.terms[shared:])):
@@ -67,7 +67,7 @@ class Postings:
         return found
 
     def of(self, ordinal: int) -> U32:
-        """The ids of the entities that have a term, ascending."""
+        """List the entities that have a term, ascending."""
         shared = len(self.starts)
         if ordinal >= shared:
             place = self.alone + ordinal - shared
@@ -94,8 +94,54 @@ class Postings:
         return counts
 
     def all_starts(self) -> Places:
-        """The place in `ids` of the first entity of each term."""
+        """List the place in `ids` of the first entity of each term."""
         return np.concatenate([self.starts, np.arange(self.alone, len(self.ids))]).astype(np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Terms, each with its key and with a range of `ids` and their `originals` (spellings)."""
+
+    keys: U64
+    terms: U64
+    starts: Places
+    counts: Places
+    ids: U32
+    originals: U32
+
+    @classmethod
+    def of(cls, rows: Rows) -> Groups:
+        """Make each row a group."""
+        one_each = np.ones(len(rows), np.intp)
+        return cls(rows.keys, rows.terms, np.arange(len(rows)), one_each, rows.ids, rows.originals)
+
+    @classmethod
+    def join(cls, parts: Sequence[Groups]) -> Groups:
+        """All groups of all parts."""
+        shifts = np.cumsum([0, *(len(part.ids) for part in parts)]).tolist()
+        return cls(
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.terms for part in parts]),
+            np.concatenate([part.starts + by for part, by in zip(parts, shifts, strict=False)]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.originals for part in parts]),
+        )
+
+    def keep(self, kept: Mask) -> Groups:
+        """Leave out some of the ids, and the terms of which nothing is left."""
+        before = np.concatenate([np.zeros(1, np.intp), np.cumsum(kept)])
+        starts = before[self.starts]
+        counts = before[self.starts + self.counts] - starts
+        left = counts > 0
+        return Groups(
+            self.keys[left],
+            self.terms[left],
+            starts[left],
+            counts[left],
+            self.ids[kept],
+            self.originals[kept],
+        )
 
 
 NO_POSTINGS = Postings(np.empty(0, np.uint64), _NONE, _NONE)
@@ -117,7 +163,7 @@ class Spellings:
     mixed_originals: U32
 
     def of(self, first: int, count: int) -> U32:
-        """The spelling of each of a key's terms; for mixed ones 0."""
+        """Tell the spelling of each of a key's terms; for mixed ones 0."""
         originals = np.zeros(count, np.uint32)
         low, high = self.cased.searchsorted(np.asarray([first, first + count], np.uint32))
         originals[self.cased[low:high] - np.uint32(first)] = self.cased_originals[low:high]
@@ -146,7 +192,9 @@ class Entities:
         order = sorted(range(len(refs)), key=refs.__getitem__)
         self.refs = Strings([refs[place] for place in order])
         self.by_ref = Ranking(owners[order], self.size)
-        hashes = np.fromiter((digest(refs[place]) for place in order), np.uint64, len(order))
+        hashes = np.fromiter(
+            (xxh3_64_intdigest(refs[place]) for place in order), np.uint64, len(order)
+        )
         places = np.argsort(hashes)
         self._hashes: U64 = hashes[places]
         self._hash_places = places.astype(np.uint32)
@@ -160,11 +208,11 @@ class Entities:
         return own + self.refs.nbytes + self.uids.nbytes + self.by_ref.nbytes + self.by_uid.nbytes
 
     def ids_of(self, refs: Sequence[str]) -> list[int | None]:
-        """The ids of refs, None for those that are not there."""
+        """Find the ids of refs, None for those that are not there."""
         if not len(self._hashes):
             return [None] * len(refs)
         wanted = [utf8(ref) for ref in refs]
-        hashes = np.fromiter(map(digest, wanted), np.uint64, len(wanted))
+        hashes = np.fromiter(map(xxh3_64_intdigest, wanted), np.uint64, len(wanted))
         found = np.minimum(self._hashes.searchsorted(hashes), len(self._hashes) - 1)
         hits = (self._hashes[found] == hashes).tolist()
         places = self._hash_places[found]
@@ -175,16 +223,12 @@ class Entities:
         ]
 
     def id_of_uid(self, uid: str) -> int | None:
-        """The id of the entity with a uid."""
+        """Find the entity with a uid."""
         place, is_there = self.uids.seek(utf8(uid))
         return int(self.by_uid.ids[place]) if is_there else None
 
-    def ref(self, owner: int) -> str:
-        """The ref of an entity of the base."""
-        return self.refs.text(int(self.by_ref.places[owner]))
-
     def uid(self, owner: int) -> str:
-        """The uid of an entity of the base."""
+        """Tell the uid of an entity of the base."""
         return self.uids.text(int(self.by_uid.places[owner]))
 
 
@@ -192,8 +236,8 @@ class Entities:
 class Base:
     """All rows of all entities at one moment.
 
-    Key `i` has the terms `term_starts[i] .. term_starts[i + 1]`, of which those from `shared_starts[i]
-    .. shared_starts[i + 1]` in `starts` are shared, and the postings from `id_starts[i]` on.
+    Key `i` has the terms `term_starts[i] .. term_starts[i + 1]`; those of them that are shared have
+    `starts[shared_starts[i] .. shared_starts[i + 1]]`. Its postings begin at `id_starts[i]`.
     """
 
     entities: Entities
@@ -223,23 +267,20 @@ class Base:
             first,
         )
 
-    def rows(self, low: int, high: int) -> Rows:
-        """Write the rows of some keys (places in `keys`) out again."""
+    def groups(self, low: int, high: int, kept: Mask | None = None) -> Groups:
+        """Write the terms of some keys (places in `keys`) out again, of all or of kept entities."""
         first, end = int(self.term_starts[low]), int(self.term_starts[high])
         counts = self._counts(low, high)
-        start = int(self.id_starts[low])
-        ids = self.ids[start : int(self.id_starts[high])]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        begin = int(self.id_starts[low])
+        ids = self.ids[begin : int(self.id_starts[high])]
         originals = np.repeat(self.spellings.of(first, end - first), counts)
-        begins = np.cumsum(counts) - counts
         for ordinal, spelt in self.spellings.mixed_in(first, end - first).items():
-            originals[begins[ordinal] : begins[ordinal] + len(spelt)] = spelt
-        rows_per_key = np.diff(self.id_starts[low : high + 1]).astype(np.intp)
-        return Rows(
-            np.repeat(self.keys[low:high], rows_per_key),
-            np.repeat(self.terms[first:end], counts),
-            originals,
-            ids,
-        )
+            originals[starts[ordinal] : ends[ordinal]] = spelt
+        keys = np.repeat(self.keys[low:high], np.diff(self.term_starts[low : high + 1]))
+        groups = Groups(keys, self.terms[first:end], starts, counts, ids, originals)
+        return groups if kept is None else groups.keep(kept.take(ids))
 
     def _counts(self, low: int, high: int) -> Places:
         """How many entities have each term of some keys."""

@@ -1,9 +1,9 @@
-"""The blob stored beside each entity: its index rows as hashes, and how many blobs become arrays.
+"""The blob stored beside each entity: its index rows as hashes, and how blobs become arrays.
 
-A *key* is the 64-bit hash of a lower-cased key, a *term* the hash of a lower-cased value seeded with
-its key. A row without a comparable value (null, or too long) has its key as term. The rows
-`(path.item, "true")` of array items are so many and so various that they are kept apart: they
-share the key `ITEMS`, and their term is the key they would have had.
+A *key* is the 64-bit hash of a lower-cased key, a *term* the hash of a lower-cased value, seeded
+with its key. A row without a comparable value (null, or too long) has its key as term. The rows
+`(path.item, "true")` of array items are so many and so various that they are kept apart: they share
+the key `ITEMS`, and their term is the key they would have had.
 
 The seed makes a term stand for the pair. Two terms of `n` are equal by chance with a probability of
 n² / 2⁶⁵: about one in a million at 500,000 entities with 7 million different terms. xxh3 is no
@@ -16,8 +16,8 @@ Layout, little-endian, a multiple of 8 bytes:
     u64 keys[cased + plain], u64 terms[cased + plain], u64 items[items]
     u32 originals[cased], padded to an even number
 
-`cased` rows come first: their value is not lower case as written, and `originals` tells the spellings
-apart (a 32-bit hash, never 0).
+`cased` rows come first: their value is not lower case as written, and `originals` tells the
+spellings apart (a 32-bit hash, never 0).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from xxhash import xxh3_64_intdigest as digest
+from xxhash import xxh3_64_intdigest
 
 from app.index.arrays import U32, U64, spans
 from app.index.text import utf8
@@ -46,17 +46,17 @@ _HALF = 0xFFFFFFFF
 
 def key_hash(key: str) -> int:
     """Hash a lower-cased key."""
-    return digest(utf8(key))
+    return xxh3_64_intdigest(utf8(key))
 
 
 def term_hash(key: int, value: str | None) -> int:
     """Hash a lower-cased value under its key; None stands for null and for what is too long."""
-    return key if value is None else digest(utf8(value), key)
+    return key if value is None else xxh3_64_intdigest(utf8(value), key)
 
 
 def original_hash(original: str, lowered: str) -> int:
     """Tell spellings of one lower-cased value apart: 0 if it is lower case as written."""
-    return 0 if original == lowered else (digest(utf8(original)) & _HALF) or 1
+    return 0 if original == lowered else (xxh3_64_intdigest(utf8(original)) & _HALF) or 1
 
 
 def pack(
@@ -87,12 +87,12 @@ class Rows:
         return len(self.keys)
 
     def take(self, chosen: slice | np.ndarray) -> Rows:
-        """The rows at some places."""
+        """Pick the rows at some places."""
         return Rows(self.keys[chosen], self.terms[chosen], self.originals[chosen], self.ids[chosen])
 
     @classmethod
     def join(cls, parts: Sequence[Rows]) -> Rows:
-        """All rows of all parts, in order."""
+        """Put the rows of all parts one after the other."""
         return cls(
             np.concatenate([part.keys for part in parts]),
             np.concatenate([part.terms for part in parts]),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from app.index.arrays import U32, U64, Places, spans
-from app.index.base import Base, Entities, Spellings
+from app.index.arrays import U32, U64, Mask, Places, spans
+from app.index.base import Base, Entities, Groups, Spellings
 from app.index.blobs import Rows, unpack_many
 from app.index.text import utf8
 
@@ -18,6 +18,7 @@ _CHUNK = 4096
 _SHARDS = 16
 _SHARD_SHIFT = np.uint64(60)
 _MANY_ROWS = 8_000_000
+_NARROW = 2**15
 
 
 class IndexRow(NamedTuple):
@@ -29,9 +30,12 @@ class IndexRow(NamedTuple):
     terms: bytes
 
 
-def build(rows: Iterable[IndexRow]) -> Base:
-    """Make a base of entities, in any order; quickest if their ids ascend."""
-    pile = _Pile()
+def build(rows: Iterable[IndexRow], *, waiting: int = _MANY_ROWS) -> Base:
+    """Make a base of entities, in any order; quickest if their ids ascend.
+
+    About `waiting` index rows are held in plain form before they are packed.
+    """
+    pile = _Pile(waiting)
     ids: list[int] = []
     refs: list[bytes] = []
     uids: list[bytes] = []
@@ -45,22 +49,20 @@ def build(rows: Iterable[IndexRow]) -> Base:
     return pile.sorted(Entities(ids, refs, uids))
 
 
-def rebuild(base: Base, gone: np.ndarray, rows: Sequence[IndexRow]) -> Base:
+def rebuild(base: Base, gone: Mask, rows: Sequence[IndexRow]) -> Base:
     """Make a base without the entities marked as `gone`, and with `rows`."""
-    pile = _Pile()
     edges = base.keys.searchsorted(np.arange(_SHARDS, dtype=np.uint64) << _SHARD_SHIFT).tolist()
     fresh = _by_shard(unpack_many([row.id for row in rows], [row.terms for row in rows]))
-    parts = []
-    for shard, low, high in zip(fresh, edges, [*edges[1:], len(base.keys)], strict=True):
-        old = base.rows(low, high)
-        kept = old.take(~gone[old.ids])
-        parts.append(_arrange(Rows.join([kept, shard])))
+    parts = [
+        _arrange([base.groups(low, high, ~gone), Groups.of(shard)])
+        for shard, low, high in zip(fresh, edges, [*edges[1:], len(base.keys)], strict=True)
+    ]
     entities = base.entities
     order = entities.by_ref.ids
-    kept_places = np.flatnonzero(~gone[order])
-    ids = order[kept_places].tolist()
+    kept = np.flatnonzero(~gone[order])
+    ids = order[kept].tolist()
     all_refs, all_uids = entities.refs.all(), entities.uids.all()
-    refs = [all_refs[place] for place in kept_places.tolist()]
+    refs = [all_refs[place] for place in kept.tolist()]
     uids = [all_uids[place] for place in entities.by_uid.places[ids].tolist()]
     ids += [row.id for row in rows]
     refs += [utf8(row.ref) for row in rows]
@@ -75,15 +77,16 @@ class _Pile:
     wait take 24 bytes each; when there are very many they are packed into a base of their own.
     """
 
-    __slots__ = ("_packed", "_shards", "_waiting")
+    __slots__ = ("_limit", "_packed", "_shards", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self._shards: list[list[Rows]] = [[] for _ in range(_SHARDS)]
         self._packed: list[list[Base]] = [[] for _ in range(_SHARDS)]
+        self._limit = limit
         self._waiting = 0
 
     def add(self, rows: Rows) -> None:
-        if self._waiting > _MANY_ROWS:
+        if self._waiting > self._limit:
             self._pack()
         for shard, part in zip(self._shards, _by_shard(rows), strict=True):
             shard.append(part)
@@ -92,18 +95,19 @@ class _Pile:
     def _pack(self) -> None:
         nobody = Entities([], [], [])
         for shard, packed in zip(self._shards, self._packed, strict=True):
-            packed.append(_assemble(nobody, [_arrange(Rows.join(shard))]))
+            packed.append(_assemble(nobody, [_arrange([Groups.of(Rows.join(shard))])]))
             shard.clear()
         self._waiting = 0
 
     def sorted(self, entities: Entities) -> Base:
         parts = []
         for shard, packed in zip(self._shards, self._packed, strict=True):
-            rows = [base.rows(0, len(base.keys)) for base in packed] + shard
-            packed.clear()
-            shard.clear()
-            if rows:
-                parts.append(_arrange(Rows.join(rows)))
+            if shard:
+                groups = [base.groups(0, len(base.keys)) for base in packed]
+                groups.append(Groups.of(Rows.join(shard)))
+                packed.clear()
+                shard.clear()
+                parts.append(_arrange(groups))
         return _assemble(entities, parts)
 
 
@@ -112,7 +116,7 @@ def _by_shard(rows: Rows) -> list[Rows]:
     order = np.argsort(shards, kind="stable")
     rows = rows.take(order)
     edges = shards[order].searchsorted(np.arange(_SHARDS + 1)).tolist()
-    return [rows.take(slice(low, high)) for low, high in zip(edges, edges[1:], strict=False)]
+    return [rows.take(slice(low, high)) for low, high in pairwise(edges)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +137,25 @@ class _Part:
     mixed_originals: U32
 
 
-def _arrange(rows: Rows) -> _Part:
-    """Bring the rows of some keys into the order of the base."""
-    order = np.argsort(rows.terms, kind="stable")
-    terms = rows.terms[order]
-    first = np.flatnonzero(
-        np.concatenate([np.ones(min(1, len(terms)), np.bool_), terms[1:] != terms[:-1]])
-    )
-    counts = np.diff(first, append=len(terms))
-    keys, codes = np.unique(rows.keys[order[first]], return_inverse=True)
+def _arrange(pieces: Sequence[Groups]) -> _Part:
+    """Bring the groups of some keys into the order of the base, one group for each term."""
+    groups = Groups.join(pieces)
+    order = np.argsort(groups.terms, kind="stable")
+    terms = groups.terms[order]
+    is_first = np.ones(len(terms), np.bool_)
+    np.not_equal(terms[1:], terms[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    counts = np.add.reduceat(groups.counts[order], first) if len(first) else first
+    keys, codes = np.unique(groups.keys[order[first]], return_inverse=True)
     alone = counts == 1
-    narrow = np.uint16 if len(keys) < 2**15 else np.uint32
-    grouped = np.argsort((codes * 2 + alone).astype(narrow), kind="stable")
-    counts, alone, codes = counts[grouped], alone[grouped], codes[grouped]
-    places = order[spans(first[grouped], counts)]
-    ids, originals = rows.ids[places], rows.originals[places]
-    terms = terms[first[grouped]]
+    narrow = np.uint16 if len(keys) < _NARROW else np.uint32
+    arranged = np.argsort((codes * 2 + alone).astype(narrow), kind="stable")
+    groups_per_term = np.diff(first, append=len(terms))
+    order = order[spans(first[arranged], groups_per_term[arranged])]
+    places = spans(groups.starts[order], groups.counts[order])
+    ids, originals = groups.ids[places], groups.originals[places]
+    terms = terms[first[arranged]]
+    counts, alone, codes = counts[arranged], alone[arranged], codes[arranged]
     starts = np.cumsum(counts) - counts
     _sort_within(ids, originals, starts, counts)
     ids_per_key = np.bincount(codes, weights=counts, minlength=len(keys)).astype(np.intp)
@@ -175,7 +182,7 @@ def _arrange(rows: Rows) -> _Part:
 
 
 def _terms_with(places: Places, starts: Places) -> Places:
-    """The terms inside of which (not at whose start) the places are."""
+    """List the terms inside of which (not at whose start) there is one of the places."""
     terms = np.searchsorted(starts, places, side="right") - 1
     return np.unique(terms[places != starts[terms]])
 

@@ -38,9 +38,9 @@ class Evaluator:
 
     def everyone(self) -> FrozenBitMap:
         """All entities."""
-        return self._now(self._base.entities.all, self._overlay.alive_ids)
+        return self._now(self._base.entities.all, self._overlay.alive)
 
-    def evaluate(self, expression: Expression) -> FrozenBitMap:
+    def evaluate(self, expression: Expression) -> FrozenBitMap:  # noqa: PLR0911 (one each)
         """Find the entities that match."""
         match expression:
             case AllOf(parts):

@@ -12,7 +12,7 @@ from pyroaring import FrozenBitMap
 
 from app.index.arrays import U32, Mask, Places
 from app.index.base import Base
-from app.index.blobs import TRUE, original_hash
+from app.index.blobs import TRUE, original_hash, term_hash
 from app.index.columns import Field, Values
 from app.index.strings import Strings
 from app.index.text import utf8, utf16
@@ -64,16 +64,19 @@ class Facet:
         return counts
 
     def number(self, value: str) -> int:
-        """The number of a value, or -1."""
+        """Find the number of a value, or -1."""
         if self.decoded is not None:
             return self.numbers.get(value, -1)
         wanted, texts = utf16(value), self.values
         place = bisect_left(range(len(texts)), wanted, key=lambda at: utf16(texts.text(at)))
         return place if place < len(texts) and texts.text(place) == value else -1
 
-    def text(self, number: int) -> str:
-        """The value with a number."""
-        return self.values.text(number) if self.decoded is None else self.decoded[number]
+    def texts(self, numbers: list[int]) -> list[str]:
+        """List the values with some numbers."""
+        decoded = self.decoded
+        if decoded is None:
+            return [self.values.text(number) for number in numbers]
+        return [decoded[number] for number in numbers]
 
 
 def count_values(
@@ -100,8 +103,7 @@ def count_values(
     found = [FacetCount(value, count) for value, count in fresh.items()]
     if facet:
         present = np.flatnonzero(counts)
-        values = map(facet.text, present.tolist())
-        found += map(FacetCount, values, counts[present].tolist())
+        found += map(FacetCount, facet.texts(present.tolist()), counts[present].tolist())
     if fresh:
         found.sort(key=lambda entry: utf16(entry.value))
     return found
@@ -117,7 +119,8 @@ def make_facet(
     uniform = base.spellings.of(postings.first, len(postings.terms))
     pool = sorted({*originals, TRUE} if len(field.items) else set(originals), key=utf16)
     lowered = [text.lower() for text in pool]
-    ordinals = postings.find_all(field.hashes([utf8(text) for text in lowered]))
+    terms = [term_hash(field.key, text) for text in lowered]
+    ordinals = postings.find_all(np.asarray(terms, np.uint64))
     values: list[str] = []
     places: list[int] = []
     spelt: list[tuple[int, U32, int]] = []

@@ -1,9 +1,9 @@
 """The read index: every listing, filter, facet and search of the catalog is answered here.
 
 Threads: any number of readers, one applier, one merger. Answers are short and hold one lock. What
-takes long (reading documents for a column, making a base) happens outside of it, on arrays that never
-change, and is then put in place under the lock. `apply` is atomic: a reader sees all changes of a
-call or none of them.
+takes long (reading documents for a column, making a base) happens outside of it, on arrays that
+never change, and is then put in place under the lock. `apply` is atomic: a reader sees all changes
+of a call or none of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.index.gather import LoadDocuments, gather, values_of
 from app.index.library import Library, Wanted
 from app.index.memory import release_memory
 from app.index.overlay import Overlay
-from app.index.views import Page
+from app.index.views import Cut, Page
 from app.model.query import Expression, FacetCount, Order, Position
 
 _MERGE_SHARE = 100
@@ -41,7 +41,7 @@ class EntityIndex:
     """
 
     def __init__(self, load_documents: LoadDocuments, *, column_room: int = _COLUMN_ROOM) -> None:
-        """Start empty. Columns that were not warmed may take `column_room` bytes, facets as many."""
+        """Start empty. Columns not warmed may take `column_room` bytes, facets as many."""
         self._load_documents = load_documents
         self._column_room = column_room
         self._lock = RLock()
@@ -90,22 +90,21 @@ class EntityIndex:
                 old = self._answers
                 rows = dict(old.overlay.rows)
                 present = old.library.present()
-                seeds = {name: old.seeds(name) for name in present.keys}
             gone = np.zeros(old.base.entities.size, np.bool_)
             inside = [owner for owner in rows if owner < len(gone)]
             gone[inside] = True
-            base = rebuild(old.base, gone, [row for row in rows.values() if row is not None])
+            base = rebuild(old.base, gone, [row for row in rows.values() if row])
             library = Library(self._column_room, self._kept)
             fresh = Answers(base, Overlay(), library)
-            self._fill(fresh, present, seeds)
+            self._fill(fresh, present, old)
             with self._lock:
                 if self._answers is not old:  # loaded anew meanwhile
                     return
                 for owner, row in old.overlay.rows.items():
                     if owner not in rows or rows[owner] is not row:
                         fresh.overlay.put(owner, row)
+                library.kept = self._kept
                 self._answers = fresh
-            del old
         release_memory()
 
     def warm(self, columns: Iterable[str], facets: Iterable[str] = ()) -> None:
@@ -145,7 +144,7 @@ class EntityIndex:
         with self._lock:
             return self._answers.id_of_uid(uid)
 
-    def page(
+    def page(  # noqa: PLR0913, PLR0917 (what a page is made of)
         self,
         selection: FrozenBitMap | BitMap,
         order: Order | None,
@@ -165,7 +164,7 @@ class EntityIndex:
         wanted = Wanted.of([order.key] if order else ())
         chosen = _frozen(selection)
         with self._ready(wanted) as answers:
-            return answers.page(chosen, order, limit, offset, position, term)
+            return answers.page(chosen, order, Cut(limit, offset, position, term))
 
     def ids_in_order(self, selection: FrozenBitMap | BitMap, order: Order | None) -> U32:
         """List the ids of all entries that `page` would go through."""
@@ -216,27 +215,24 @@ class EntityIndex:
                     yield answers
                     return
             with self._reading:  # one thread reads, the others find it done
-                self._fill(answers, wanted, {})
+                self._fill(answers, wanted)
 
-    def _fill(self, answers: Answers, wanted: Wanted, seeds: dict[str, list[str]]) -> None:
-        """Read what is lacking, and put it in place."""
+    def _fill(self, answers: Answers, wanted: Wanted, old: Answers | None = None) -> None:
+        """Read what is lacking, as far as `old` answers do not know it, and put it in place."""
         with self._lock:
             lacking, names = answers.lacking(wanted)
             rows = {owner: answers.overlay.rows[owner] for owner in names}
+            column_seeds = {name: old.column_seeds(name) if old else {} for name in lacking.columns}
+            facet_seeds = {name: old.facet_seeds(name) if old else set() for name in lacking.facets}
         base = answers.base
-        columns, facets = gather(
-            base,
-            self._load_documents,
-            {name: seeds.get(name, ()) for name in lacking.columns},
-            {name: seeds.get(name, ()) for name in lacking.facets},
-        )
+        columns, facets = gather(base, self._load_documents, column_seeds, facet_seeds)
         made_columns = {
-            name: make_column(base, name, search.lowered(), search.patches)
-            for name, search in columns.items()
+            search.name: make_column(base, search.name, search.found, search.patches)
+            for search in columns
         }
         made_facets = {
-            name: make_facet(base, name, search.originals, search.patches)
-            for name, search in facets.items()
+            search.name: make_facet(base, search.name, search.found, search.patches)
+            for search in facets
         }
         texts: dict[int, dict[str, Values]] = {
             owner: dict.fromkeys(keys, ()) for owner, keys in names.items()

@@ -33,18 +33,19 @@ class SortField:
 def sort_rows(base: Base, overlay: Overlay, owners: U32, fields: Sequence[SortField]) -> U32:
     """Sort entities, given by uid, by several fields."""
     selection = FrozenBitMap(owners.tolist())
+    size = int(owners.max(initial=0)) + 1
     rows: Places = np.arange(len(owners))
     keys: list[Places] = []
     for field in fields:
         own, ranks = _entries(base, overlay, field, selection)
+        counts = np.bincount(own, minlength=size)
         order = np.argsort(own, kind="stable")
-        own, ranks = own[order], ranks[order]
-        low = own.searchsorted(owners[rows])
-        counts = own.searchsorted(owners[rows], side="right") - low
+        starts = (np.cumsum(counts) - counts)[owners[rows]]
+        counts = counts[owners[rows]]
         filled = np.maximum(counts, 1)
         joined = np.full(int(filled.sum()), _LAST, np.intp)
-        starts = np.cumsum(filled) - filled
-        joined[spans(starts, counts)] = ranks[spans(low, counts)]
+        begins = np.cumsum(filled) - filled
+        joined[spans(begins, counts)] = ranks[order[spans(starts, counts)]]
         keys = [np.repeat(key, filled) for key in keys]
         rows = np.repeat(rows, filled)
         keys.append(joined)
@@ -68,7 +69,8 @@ def _entries(
     ]
     fresh = sorted({v for v, _ in extras if v is not None and not column.texts.seek(v)[1]})
     gaps = np.asarray([column.texts.seek(value)[0] for value in fresh], np.intp)
-    ranks = column.ends.searchsorted(kept.astype(np.uint32), side="right")
+    entries_per_text = np.diff(column.ends, prepend=np.uint32(0))
+    ranks = np.repeat(np.arange(len(entries_per_text)), entries_per_text)[kept]
     ranks = ranks + gaps.searchsorted(ranks, side="right")
     numbers = {
         value: int(gap) + number
@@ -90,7 +92,7 @@ def _entries(
 
 
 def _nulls(base: Base, name: str) -> U32:
-    """The entities with a null row under a key."""
+    """List the entities with a null row under a key."""
     field = Field.of(base, name)
     ordinal = field.postings.find(field.key)
     return field.postings.of(ordinal) if ordinal >= 0 else field.items[:0]

@@ -15,9 +15,12 @@ _STRIDE = 1024
 
 
 class Ranking:
-    """Ids in ascending order of something; an id occurs once for each value it has."""
+    """Ids in ascending order of something; an id occurs once for each value it has.
 
-    __slots__ = ("_places", "_size", "ids", "is_unique")
+    `below` remembers how many of them come before a sort key.
+    """
+
+    __slots__ = ("_places", "_size", "below", "ids", "is_unique")
 
     def __init__(self, ids: U32, size: int, *, is_unique: bool = True) -> None:
         """Take the ids, all below `size`; `is_unique` if none occurs twice."""
@@ -25,6 +28,7 @@ class Ranking:
         self.is_unique = is_unique
         self._size = size
         self._places: U32 | None = None
+        self.below: dict[tuple[bytes, ...], int] = {}
 
     @property
     def nbytes(self) -> int:

@@ -14,6 +14,7 @@ from app.index.text import from_utf8, utf8
 _END = b"\xff"  # in no UTF-8 text, so that nothing is found across two of them
 _PAST_EVERYTHING = b"\xff"
 _FIRST_BYTES = 3
+_SAMPLE = 65536
 
 
 class Strings(Sequence[bytes]):
@@ -23,13 +24,16 @@ class Strings(Sequence[bytes]):
     the order of code points.
     """
 
-    __slots__ = ("_bytes", "_ends", "_text")
+    __slots__ = ("_bytes", "_counts", "_ends", "_text")
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         self._text = _END.join([*texts, b""])
         self._bytes: U8 = np.frombuffer(self._text, np.uint8)
         sizes = np.fromiter(map(len, texts), np.intp, len(texts)) + 1
         self._ends: U32 = (np.cumsum(sizes) - 1).astype(np.uint32)
+        # Which bytes are rare is told from a sample: to be a little wrong about it costs little.
+        step = len(self._bytes) // _SAMPLE + 1
+        self._counts = (np.bincount(self._bytes[::step], minlength=256) * step).tolist()
 
     @property
     def nbytes(self) -> int:
@@ -78,8 +82,8 @@ class Strings(Sequence[bytes]):
             return marks
         if not part:
             return ~marks
-        counts = self._byte_counts()
-        order = sorted(range(len(part)), key=lambda place: int(counts[part[place]]))
+        counts = self._counts
+        order = sorted(range(len(part)), key=lambda place: counts[part[place]])
         hits = self._bytes[order[0] : order[0] + last + 1] == part[order[0]]
         for place in order[1:_FIRST_BYTES]:
             hits &= self._bytes[place : place + last + 1] == part[place]
@@ -91,8 +95,3 @@ class Strings(Sequence[bytes]):
             places = places[self._bytes[places + place] == part[place]]
         marks[np.searchsorted(self._ends, places.astype(np.uint32))] = True
         return marks
-
-    def _byte_counts(self) -> np.ndarray:
-        """Count each byte in a sample; being a little wrong about what is rare costs little."""
-        step = max(1, len(self._bytes) // 65536)
-        return np.bincount(self._bytes[::step], minlength=256) * step

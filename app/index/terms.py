@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
+from xxhash import xxh3_64_intdigest
+
 from app.errors import InputError
-from app.index.blobs import TRUE, digest, key_hash, original_hash, pack, term_hash
-from app.index.text import LONGEST, is_too_long, scalar_text, utf8
+from app.index.blobs import key_hash, original_hash, pack, term_hash
+from app.index.text import LONGEST, is_too_long, scalar_text
 
 Row: TypeAlias = tuple[str, str | None, str | None]
 """Key and value in lower case, and the value as written; a null row has neither value."""
@@ -30,6 +32,7 @@ NOT_WALKED = frozenset(
 _IDENTITY = ("name", "namespace", "uid")
 _SCALARS = (str, int, float, bool, type(None))
 _MANY_PATHS = 50_000
+_TOO_LONG = 0
 
 
 class DuplicateKeysError(InputError):
@@ -119,7 +122,7 @@ class _Path:
     def __init__(self, raw: str) -> None:
         self.raw = raw
         self.lowered = raw.lower()
-        self.key = 0 if is_too_long(self.lowered) else key_hash(self.lowered)
+        self.key = _TOO_LONG if is_too_long(self.lowered) else key_hash(self.lowered)
         self.walked = raw not in NOT_WALKED
         self.children: dict[str, _Path] = {}
         self.doubtful = False
@@ -216,7 +219,7 @@ def _encode(leaves: list[tuple[_Path, Any]], items: list[tuple[_Path, str]]) -> 
         if path.doubtful:
             return None
         key = path.key
-        if not key:
+        if key == _TOO_LONG:
             has_long_keys = True
             continue
         original = value if type(value) is str else scalar_text(value)
@@ -224,7 +227,7 @@ def _encode(leaves: list[tuple[_Path, Any]], items: list[tuple[_Path, str]]) -> 
         if original is None or (len(lowered) > LONGEST // 2 and is_too_long(lowered)):
             term, original = key, lowered
         else:
-            term = digest(lowered.encode(), key)
+            term = xxh3_64_intdigest(lowered.encode(), key)
         if term in seen:
             continue
         seen.add(term)
@@ -233,23 +236,32 @@ def _encode(leaves: list[tuple[_Path, Any]], items: list[tuple[_Path, str]]) -> 
             terms.append(term)
         else:
             cased.append((key, term, original_hash(original, lowered)))
-    item_keys: dict[int, None] = {}
-    for path, item in items:
-        lowered = f"{path.raw}.{item}".lower()
-        if len(lowered) <= LONGEST // 2 or not is_too_long(lowered):
-            item_keys[digest(lowered.encode())] = None
-        elif has_long_keys:
-            return None
+    item_keys = _item_keys(items)
+    if _TOO_LONG in item_keys and has_long_keys:
+        return None
+    item_keys.pop(_TOO_LONG, None)
     if not item_keys.keys().isdisjoint(keys) or any(row[0] in item_keys for row in cased):
         return None
     return pack(keys, terms, list(item_keys), cased)
 
 
+def _item_keys(items: list[tuple[_Path, str]]) -> dict[int, None]:
+    """Hash the keys `path.item`, each once."""
+    found: dict[int, None] = {}
+    for path, item in items:
+        lowered = f"{path.raw}.{item}".lower()
+        if len(lowered) > LONGEST // 2 and is_too_long(lowered):
+            found[_TOO_LONG] = None
+        else:
+            found[xxh3_64_intdigest(lowered.encode())] = None
+    return found
+
+
 def _encode_rows(rows: list[Row]) -> bytes:
     """Make a blob of rows that were worked out one by one.
 
-    A row of an array item is indistinguishable here from a field that is true. Filing the latter
-    under the items as well would do no harm, but one entity must not have a row in both places.
+    The rows of array items stay with the others here, where they are no different from a field that
+    is true. Either way is understood, as long as an entity does not have one row in both places.
     """
     keys: list[int] = []
     terms: list[int] = []

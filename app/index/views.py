@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from pyroaring import FrozenBitMap
 
-from app.index.arrays import U32, Mask
+from app.index.arrays import U32, Mask, Places
 from app.index.base import Base
 from app.index.columns import Column
-from app.index.like import LikePattern
-from app.index.overlay import Overlay, present_texts
+from app.index.like import LikePattern, like
+from app.index.overlay import Overlay, SortKey, sort_keys
 from app.index.ranking import Ranking, window
 from app.index.strings import Strings
 from app.index.text import from_utf8, utf8
+from app.model.query import Position
 
-SortKey: TypeAlias = tuple[bytes, ...]
+_MANY = 20_000
 Marks: TypeAlias = Callable[[], Mask]
 """Makes the mask of the part of a selection for which the base counts."""
 
@@ -42,171 +43,191 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Which part of an order makes a page; see `EntityIndex.page`."""
+
+    limit: int
+    offset: int = 0
+    position: Position | None = None
+    term: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """One order: a ranking of the base, and the entries of `hidden` entities as they are now.
 
-    `extras` are `(sort key, id)` in ascending order. `below` counts the entries of the base below a
-    sort key, or up to it.
+    `extras` are `(sort key, id)` in ascending order. `seek` tells how many entries of the base come
+    before a sort key, and how many up to it.
     """
 
+    base: Base
     ranking: Ranking
     hidden: FrozenBitMap
     extras: list[tuple[SortKey, int]]
-    below: Callable[[SortKey, bool], int]
+    seek: Callable[[SortKey], tuple[int, int]]
     column: Column | None = None
-    _befores: dict[int, int] = field(default_factory=dict)
 
     def before(self, number: int) -> int:
-        """How many entries of the base come before an extra."""
-        found = self._befores.get(number)
-        if found is None:
-            found = self._befores[number] = self.below(self.extras[number][0], False)
-        return found
+        """Count the entries of the base that come before an extra."""
+        key = self.extras[number][0]
+        known = self.ranking.below
+        if key not in known:
+            if len(known) > _MANY:
+                known.clear()
+            known[key] = self.seek(key)[0]
+        return known[key]
 
     def chosen(self, selection: FrozenBitMap) -> FrozenBitMap:
-        """The part of a selection for which the base counts."""
+        """Narrow a selection to those for which the base counts."""
         return selection - self.hidden if self.hidden else selection
 
-    def numbers(self, start: SortKey | None, *, is_descending: bool) -> Iterator[int]:
-        """The numbers of the extras that lie beyond a sort key."""
-        if is_descending:
-            high = len(self.extras) if start is None else bisect_left(self.extras, (start,))
-            return iter(range(high - 1, -1, -1))
-        low = 0 if start is None else bisect_right(self.extras, start, key=_sort_key)
-        return iter(range(low, len(self.extras)))
-
-    def first_place(self, start: SortKey | None, *, is_descending: bool) -> int:
-        """The place in the base where a walk begins."""
-        if is_descending:
-            return (len(self.ranking.ids) if start is None else self.below(start, False)) - 1
-        return 0 if start is None else self.below(start, True)
+    def walk(self, start: SortKey | None, *, is_downwards: bool) -> tuple[int, range]:
+        """Find where in the base a walk beyond a sort key begins, and which extras it meets."""
+        if is_downwards:
+            place, high = len(self.ranking.ids), len(self.extras)
+            if start is not None:
+                place, high = self.seek(start)[0], bisect_left(self.extras, start, key=_sort_key)
+            return place - 1, range(high - 1, -1, -1)
+        place, low = 0, 0
+        if start is not None:
+            place, low = self.seek(start)[1], bisect_right(self.extras, start, key=_sort_key)
+        return place, range(low, len(self.extras))
 
 
 def _sort_key(extra: tuple[SortKey, int]) -> SortKey:
     return extra[0]
 
 
-def _view(
-    ranking: Ranking,
-    hidden: FrozenBitMap,
-    extras: list[tuple[SortKey, int]],
-    below: Callable[[SortKey, bool], int],
-    column: Column | None = None,
-) -> View:
-    extras.sort()
-    return View(ranking, hidden, extras, below, column)
-
-
 def ref_view(base: Base, overlay: Overlay) -> View:
     """Order by ref."""
-    extras: list[tuple[SortKey, int]] = [((utf8(row.ref),), row.id) for row in overlay.alive()]
-    ranking, hidden = base.entities.by_ref, overlay.touched
-    return _view(ranking, hidden, extras, _below_text(base.entities.refs))
+    seek = _seek_text(base.entities.refs)
+    return View(base, base.entities.by_ref, overlay.touched, overlay.by_ref().all, seek)
 
 
 def uid_view(base: Base, overlay: Overlay) -> View:
     """Order by uid."""
-    extras: list[tuple[SortKey, int]] = [((utf8(row.uid),), row.id) for row in overlay.alive()]
-    ranking, hidden = base.entities.by_uid, overlay.touched
-    return _view(ranking, hidden, extras, _below_text(base.entities.uids))
+    seek = _seek_text(base.entities.uids)
+    return View(base, base.entities.by_uid, overlay.touched, overlay.by_uid().all, seek)
 
 
-def _below_text(texts: Strings) -> Callable[[SortKey, bool], int]:
-    def below(key: SortKey, is_inclusive: bool) -> int:
+def _seek_text(texts: Strings) -> Callable[[SortKey], tuple[int, int]]:
+    def seek(key: SortKey) -> tuple[int, int]:
         place, is_there = texts.seek(key[0])
-        return place + (is_there and is_inclusive)
+        return place, place + is_there
 
-    return below
+    return seek
 
 
 def field_view(base: Base, overlay: Overlay, name: str, column: Column) -> View:
     """Order by the values of a key, then by uid."""
-    extras: list[tuple[SortKey, int]] = []
-    for owner, values in present_texts(name, column.patches, overlay).items():
-        row = overlay.rows.get(owner)
-        uid = utf8(row.uid if row else base.entities.uid(owner))
-        extras += [((utf8(value), uid), owner) for value, _ in values if value is not None]
-    hidden = overlay.touched | FrozenBitMap(column.patches) if column.patches else overlay.touched
-    return _view(column.ranking, hidden, extras, _below_entry(base, column), column)
+    extras = overlay.entries(name).all
+    hidden = overlay.touched
+    if column.patches:
+        extras = sorted(extras + _patched(base, overlay, column))
+        hidden |= FrozenBitMap(column.patches)
+    seek = _seek_entry(base, column)
+    return View(base, column.ranking, hidden, extras, seek, column)
 
 
-def _below_entry(base: Base, column: Column) -> Callable[[SortKey, bool], int]:
+def _patched(base: Base, overlay: Overlay, column: Column) -> list[tuple[SortKey, int]]:
+    return [
+        (key, owner)
+        for owner, values in column.patches.items()
+        if owner not in overlay.rows
+        for key in sort_keys(values, base.entities.uid(owner))
+    ]
+
+
+def _seek_entry(base: Base, column: Column) -> Callable[[SortKey], tuple[int, int]]:
     entities, ids = base.entities, column.ranking.ids
+    uid_places = entities.by_uid.places
 
-    def below(key: SortKey, is_inclusive: bool) -> int:
+    def seek(key: SortKey) -> tuple[int, int]:
         value, uid = key
-        rank, is_there = column.texts.seek(value)
+        rank, has_value = column.texts.seek(value)
         low = column.start(rank)
-        if not is_there:
-            return low
-        limit, is_known = entities.uids.seek(uid)
-        limit += is_known and is_inclusive
-        places = entities.by_uid.places
+        if not has_value:
+            return low, low
+        wanted, has_uid = entities.uids.seek(uid)
         entries = range(low, column.start(rank + 1))
-        return low + bisect_left(entries, limit, key=lambda place: int(places[ids[place]]))
+        low += bisect_left(entries, wanted, key=lambda place: int(uid_places[ids[place]]))
+        is_there = has_uid and low < entries.stop and int(uid_places[ids[low]]) == wanted
+        return low, low + is_there
 
-    return below
+    return seek
 
 
 def read_page(
+    view: View, selection: FrozenBitMap, marks: Marks, cut: Cut, *, is_descending: bool
+) -> Page:
+    """Cut a page of the selected entities out of an order."""
+    position = cut.position
+    is_backwards = position is not None and position.backwards
+    start: SortKey | None = None
+    if position is not None:
+        start = (utf8(position.uid),)
+        if view.column is not None:
+            if position.value is None:
+                return Page((), has_more=False)
+            start = (utf8(position.value), *start)
+    is_downwards = is_descending != is_backwards
+    place, numbers = view.walk(start, is_downwards=is_downwards)
+    step = -1 if is_downwards else 1
+    wanted = cut.offset + cut.limit + 1
+    within = None if cut.term is None or view.column is None else like(cut.term)
+    places = _walk(view, selection, marks, (place, wanted, step), within)
+    picked = list(islice(_selected(view, selection, numbers, within), wanted))
+    befores = [view.before(number) for number in picked]
+    lines = window(places, befores, cut.offset, cut.limit + 1, step)
+    shown = lines[: cut.limit]
+    base_entries = _base_entries(view, [number for is_extra, number in shown if not is_extra])
+    entries = tuple(
+        _extra_entry(view, picked[number]) if is_extra else next(base_entries)
+        for is_extra, number in shown
+    )
+    return Page(entries[::-1] if is_backwards else entries, len(lines) > cut.limit)
+
+
+def _walk(
     view: View,
-    base: Base,
-    overlay: Overlay,
     selection: FrozenBitMap,
     marks: Marks,
-    *,
-    start: SortKey | None,
-    is_descending: bool,
-    offset: int,
-    limit: int,
-    within: LikePattern | None = None,
-) -> Page:
-    """Read up to `limit` entries of the selected entities, from beyond a sort key on.
-
-    `within` narrows the entries of a column to the values it matches.
-    """
-    step = -1 if is_descending else 1
-    chosen = view.chosen(selection)
-    first = view.first_place(start, is_descending=is_descending)
+    way: tuple[int, int, int],
+    within: LikePattern | None,
+) -> Places:
+    """List the places of selected entries of the base, on the way `(start, wanted, step)`."""
+    start, wanted, step = way
     if within is None or view.column is None:
-        places = view.ranking.walk(chosen, marks, first, offset + limit + 1, step)
-    else:
-        found = view.column.places(view.column.texts.matching(within))
-        found = found[marks().take(view.ranking.ids[found])]
-        places = found[found >= first] if step > 0 else found[found <= first][::-1]
-    numbers = (
-        number
-        for number in view.numbers(start, is_descending=is_descending)
-        if view.extras[number][1] in selection and _matches(view.extras[number][0], within)
-    )
-    picked = list(islice(numbers, offset + limit + 1))
-    befores = [view.before(number) for number in picked]
-    lines = window(places, befores, offset, limit + 1, step)
-    entries = tuple(
-        _extra_entry(view, overlay, base, picked[number])
-        if is_extra
-        else _base_entry(view, base, number)
-        for is_extra, number in lines[:limit]
-    )
-    return Page(entries, len(lines) > limit)
+        return view.ranking.walk(view.chosen(selection), marks, start, wanted, step)
+    found = view.column.places(view.column.texts.matching(within))
+    found = found[marks().take(view.ranking.ids[found])]
+    return found[found >= start] if step > 0 else found[found <= start][::-1]
 
 
-def _matches(key: SortKey, within: LikePattern | None) -> bool:
-    return within is None or within.matches(from_utf8(key[0]))
+def _selected(
+    view: View, selection: FrozenBitMap, numbers: range, within: LikePattern | None
+) -> Iterator[int]:
+    """Yield the numbers of the selected extras."""
+    for number in numbers:
+        key, owner = view.extras[number]
+        if owner in selection and (within is None or within.matches(from_utf8(key[0]))):
+            yield number
 
 
-def _extra_entry(view: View, overlay: Overlay, base: Base, number: int) -> Entry:
+def _extra_entry(view: View, number: int) -> Entry:
     key, owner = view.extras[number]
-    value = from_utf8(key[0]) if view.column is not None else None
-    row = overlay.rows.get(owner)
-    return Entry(owner, value, row.uid if row else base.entities.uid(owner))
+    return Entry(owner, None if view.column is None else from_utf8(key[0]), from_utf8(key[-1]))
 
 
-def _base_entry(view: View, base: Base, place: int) -> Entry:
-    column = view.column
-    owner = int(view.ranking.ids[place])
-    value = None if column is None else column.texts.text(column.rank(place))
-    return Entry(owner, value, base.entities.uid(owner))
+def _base_entries(view: View, places: list[int]) -> Iterator[Entry]:
+    column, entities = view.column, view.base.entities
+    owners = view.ranking.ids[places]
+    uids = map(entities.uids.text, entities.by_uid.places[owners].tolist())
+    values: Iterator[str | None] = repeat(None)
+    if column is not None:
+        ranks = column.ends.searchsorted(np.asarray(places, np.uint32), side="right")
+        values = map(column.texts.text, ranks.tolist())
+    return map(Entry, owners.tolist(), values, uids)
 
 
 def read_ids(view: View, selection: FrozenBitMap, marks: Marks) -> U32:

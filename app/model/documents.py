@@ -20,7 +20,7 @@ from app.model.yaml_lines import is_plain, read_lines
 from app.model.yaml_positions import find_place
 from app.model.yaml_wording import Fault
 
-__all__ = ["Limits", "iterate", "parse", "position_in", "position_of"]
+__all__ = ["Limits", "iterate", "parse", "position_in", "position_of", "values"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -120,19 +120,18 @@ def _documents(data: bytes, limits: Limits) -> Iterator[Document | Fault]:
     masked = _masked(text)
     is_masked = masked is not text
     all_plain = not is_masked and is_plain(text)
-    nodes = count = 0
-    for chunk in _chunks(masked):
+    nodes = 0
+    for count, chunk in enumerate(_chunks(masked)):
         if count >= limits.documents:
             yield Fault(f"more than {limits.documents} documents in one file", chunk.line, 1)
             return
         left = replace(limits, nodes=limits.nodes - nodes) if nodes else limits
-        count += 1
         try:
             for document in _read(chunk, left, all_plain=all_plain):
                 nodes += document.nodes
                 yield _unmasked(document) if is_masked else document
         except Fault as fault:
-            nodes += fault.expanded
+            nodes += fault.nodes
             if is_masked:
                 fault.message = fault.message.translate(_UNMASK)
             yield fault

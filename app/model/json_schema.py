@@ -44,7 +44,10 @@ class CompiledSchema:
         if found:
             return found
         for error in self._validator.iter_errors(value):
-            pointer = "".join(f"/{part}" for part in error.instance_path)
+            parts = (
+                str(part).replace("~", "~0").replace("/", "~1") for part in error.instance_path
+            )
+            pointer = "".join(f"/{part}" for part in parts)
             return SchemaError(pointer, error.message)
         return None
 

@@ -123,8 +123,9 @@ def _reverses(kinds: Iterable[Kind]) -> dict[str, str]:
     for kind in kinds:
         for forward, backward in kind.reverse.items():
             if reverse.get(forward, backward) != backward:
+                known = reverse[forward]
                 raise ConfigError(
-                    f"kind {kind.name}: {forward} is the reverse of {reverse[forward]}"
+                    f"kind {kind.name}: the reverse of {forward} is {known}, not {backward}"
                 )
             reverse[forward] = backward
             reverse.setdefault(backward, forward)

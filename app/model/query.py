@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class HasPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """`term` is a substring of some value of one of `keys` (full text)."""
+    """`term` is found in some value of one of `keys` (full text), wildcards as in SQL's LIKE."""
 
     term: str
     keys: tuple[str, ...]
@@ -106,9 +106,11 @@ class Position:
     backwards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FacetCount:
-    """How many entities have `value` (in its original case) under the facet asked for."""
+class FacetCount(NamedTuple):
+    """How many entities have `value` (in its original case) under the facet asked for.
+
+    A tuple, because one answer may hold thousands of them.
+    """
 
     value: str
     count: int

@@ -33,7 +33,7 @@ from app.model.yaml_wording import Fault, flow_reason, syntax_fault
 class Limits:
     """How much of a file is read; what goes beyond becomes a problem.
 
-    `nodes` counts what all documents of a file hold, with every alias expanded.
+    `nodes` counts the keys and values in all documents of a file, with every alias expanded.
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -82,7 +82,7 @@ def read_documents(text: str, first_line: int, limits: Limits) -> Iterator[Docum
 
     Where libyaml is stricter than Backstage's parser the text is mended and read again.
     """
-    expanded = 0
+    taken = 0
     for attempt in range(_MENDINGS):
         count, builder = 0, _Builder(text, first_line, limits)
         try:
@@ -90,8 +90,8 @@ def read_documents(text: str, first_line: int, limits: Limits) -> Iterator[Docum
                 count += 1
                 yield document
         except Fault as fault:
-            expanded += builder.expanded
-            fault.expanded = expanded
+            taken += builder.taken
+            fault.nodes = taken
             mended = "" if count or len(text) > _MENDABLE else _mended(text, fault, first_line)
             if not mended or attempt == _MENDINGS - 1:
                 raise
@@ -136,7 +136,7 @@ class _Builder:
         self._text = text
         self._first_line = first_line
         self._limits = limits
-        self.expanded = 0
+        self.taken = 0
         self._anchors: dict[str, tuple[Any, int]] = {}
 
     def documents(self) -> Iterator[Document]:  # noqa: C901, PLR0912, PLR0915 (one hot loop)
@@ -186,7 +186,7 @@ class _Builder:
             elif kind is AliasEvent:
                 value, size = self._resolve(event)
                 nodes += size
-                self.expanded += size
+                self.taken = nodes
                 if nodes <= limits.nodes:
                     value = self._copy(event, value, limits.depth - len(stack))
                 if is_mapping and key is _NO_KEY and isinstance(value, (dict, list)):
@@ -204,6 +204,7 @@ class _Builder:
             else:
                 continue
             if nodes > limits.nodes:
+                self.taken = nodes
                 raise self._fault(event, "more values in one file than are read")
             if not is_mapping:
                 container.append(value)

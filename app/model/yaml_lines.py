@@ -57,7 +57,7 @@ def read_lines(text: str, first_line: int, depth: int) -> Document | None:  # no
     """
     marker = _MARKER.match(text)
     lines = _LINES.findall(text, marker.end() if marker else 0)
-    nodes = len(lines)
+    nodes = 2 * len(lines)
     deepest = depth - _LEVELS_OF_A_LINE
     root: dict[str, Any] = {}
     node: Any = root

@@ -41,8 +41,8 @@ class Fault(Exception):  # noqa: N818 (it never leaves the reader)
     """A place where reading had to stop; line and column count from 1.
 
     `leniency` names what libyaml is stricter about than Backstage's parser, if it was that:
-    `surrogates` (escaped in two halves) or `tab` (on a line with nothing else). `expanded` counts
-    the values that aliases stood for until then.
+    `surrogates` (escaped in two halves) or `tab` (on a line with nothing else). `nodes` counts
+    what a document had taken up when that last mattered.
     """
 
     def __init__(self, message: str, line: int, column: int, *, leniency: str = "") -> None:
@@ -51,7 +51,7 @@ class Fault(Exception):  # noqa: N818 (it never leaves the reader)
         self.line = line
         self.column = column
         self.leniency = leniency
-        self.expanded = 0
+        self.nodes = 0
 
     @classmethod
     def at(  # noqa: PLR0913

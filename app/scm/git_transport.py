@@ -106,7 +106,8 @@ def open_client(
     except Exception as error:
         # What an ended transfer looks like to dulwich is not why it was ended.
         watch.check()
-        words = why(error) if isinstance(error, HTTPError) else str(error)
+        cause = error if isinstance(error, HTTPError) else error.__cause__
+        words = why(cause) if isinstance(cause, HTTPError) else str(error)
         raise TransferError(words or type(error).__name__) from error
 
 

@@ -8,6 +8,7 @@ server that may be behind that URL, and so are relative targets and placeholders
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -135,8 +136,7 @@ class GitUrls:
     def _read(
         self, mount: GitMount, files: dict[str, BlobEntry], fingerprint: str
     ) -> Reading | None:
-        known = "\0".join(f"{url}\0{file.blob}" for url, file in files.items())
-        signs = hashlib.sha256(known.encode()).hexdigest()
+        signs = fingerprint_of({url: file.blob for url, file in files.items()})
         if signs == fingerprint:
             return None
         contents = list[Content]()
@@ -146,6 +146,12 @@ class GitUrls:
                 raise UnreadableError("git", f"Unable to read {url}, Error: {file.problem}")
             contents.append(Content(f"url:{url}", file.data))
         return Reading(tuple(contents), signs)
+
+
+def fingerprint_of(blobs: Mapping[str, str]) -> str:
+    """Make the fingerprint of files from their URLs and the ids of their contents."""
+    known = "\0".join(f"{url}\0{blob}" for url, blob in blobs.items())
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 def _plain(url: URL) -> str:

@@ -81,6 +81,10 @@ def _headers_within(sock: socket.socket | None, seconds: float | None) -> Iterat
     timer.start()
     try:
         yield
+    except Exception as error:
+        if is_late.is_set():
+            raise TimeoutError("the headers took too long") from error
+        raise
     finally:
         timer.cancel()
     if is_late.is_set():

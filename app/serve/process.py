@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ class ChildSpec:
     """What one process runs.
 
     `target` is called with a `Child` and `args` in a fresh interpreter, so both must be importable
-    and picklable. `overlaps` says whether, in a rolling restart, the old process may run until the
-    new one is ready.
+    and picklable. `environment` is added to the supervisor's own. `overlaps` says whether, in a
+    rolling restart, the old process may run until the new one is ready.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ChildSpec:
     args: tuple[Any, ...] = ()
     sockets: tuple[socket.socket, ...] = ()
     overlaps: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Process:
@@ -56,7 +58,8 @@ class Process:
         )
         os.close(status)
         with suppress(BrokenPipeError):  # it died at once; the supervisor will see that
-            self._write(pickle.dumps(sys.path) + pickle.dumps(orders))
+            setting = (sys.path, dict(spec.environment))
+            self._write(pickle.dumps(setting) + pickle.dumps(orders))
 
     @property
     def pid(self) -> int:

@@ -17,15 +17,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.serve.child import MISCONFIGURED
 from app.serve.process import ChildSpec, Process
 
+log = logging.getLogger(__name__)
+
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -58,23 +60,26 @@ class _Slot:
     successor: Process | None = None
     start_at: float = 0.0
     failures: int = 0
-    processes: list[Process] = field(default_factory=list)
 
 
 class Supervisor:
-    """Runs `specs` until a signal ends it."""
+    """Runs `specs` until a signal ends it.
+
+    `on_ready` is called once, when all are ready for the first time; `on_end` whenever a process
+    has ended, with its name and its process id.
+    """
 
     def __init__(
         self,
         specs: Sequence[ChildSpec],
         patience: Patience | None = None,
         on_ready: Callable[[], None] = _nothing,
-        log: logging.Logger | None = None,
+        on_end: Callable[[str, int], None] = _nothing,
     ) -> None:
         self._slots = [_Slot(spec) for spec in specs]
         self._patience = patience or Patience()
         self._on_ready = on_ready
-        self._log = log or logging.getLogger(__name__)
+        self._on_end = on_end
         self._selector = selectors.DefaultSelector()
         self._to_replace: deque[_Slot] = deque()
         self._replacing: _Slot | None = None
@@ -147,11 +152,11 @@ class Supervisor:
     def _heed(self, number: int) -> None:
         if number == signal.SIGHUP and not sys.stdin.isatty():
             if not self._stopping:
-                self._log.info("replacing all processes")
+                log.info("replacing all processes")
                 self._to_replace = deque(self._slots)
         elif number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
             if self._stopping:
-                self._log.warning("asked to stop again, killing what still runs")
+                log.warning("asked to stop again, killing what still runs")
                 for process in self._alive():
                     process.kill()
             self._stop(f"received {signal.Signals(number).name}")
@@ -159,7 +164,7 @@ class Supervisor:
     def _stop(self, reason: str) -> None:
         if not self._stopping:
             self._stopping = True
-            self._log.info("stopping: %s", reason)
+            log.info("stopping: %s", reason)
             for process in self._alive():
                 process.terminate(self._patience.stop)
 
@@ -167,7 +172,7 @@ class Supervisor:
         now = time.monotonic()
         for process in self._alive():
             if process.kill_at is not None and now >= process.kill_at and not process.was_killed:
-                self._log.error("%s (pid %d) did not stop, killing it", process.name, process.pid)
+                log.error("%s (pid %d) did not stop, killing it", process.name, process.pid)
                 process.kill()
                 self._result = self._result or int(self._stopping)
 
@@ -176,7 +181,7 @@ class Supervisor:
     def _start(self, spec: ChildSpec) -> Process:
         process = Process(spec)
         self._selector.register(process.status, selectors.EVENT_READ, process)
-        self._log.info("started %s (pid %d)", spec.name, process.pid)
+        log.info("started %s (pid %d)", spec.name, process.pid)
         return process
 
     def _start_due(self) -> None:
@@ -197,9 +202,10 @@ class Supervisor:
         with suppress(KeyError):
             self._selector.unregister(process.status)
         process.close()
+        self._on_end(process.name, process.pid)
         was_asked = process.kill_at is not None
         level = logging.INFO if was_asked else logging.ERROR
-        self._log.log(level, "%s (pid %d) ended: %s", process.name, process.pid, _how(code))
+        log.log(level, "%s (pid %d) ended: %s", process.name, process.pid, _how(code))
         if process is slot.successor:
             slot.successor = None
             self._give_up_replacing()
@@ -223,7 +229,7 @@ class Supervisor:
         delay = self._patience.delay(slot.failures)
         slot.start_at = now + delay
         if delay and not self._stopping:
-            self._log.warning("starting %s again in %.1f s", slot.spec.name, delay)
+            log.warning("starting %s again in %.1f s", slot.spec.name, delay)
 
     # Replacing
 
@@ -243,7 +249,7 @@ class Supervisor:
         elif successor.is_ready and incumbent is not None:
             incumbent.terminate(self._patience.stop)
         elif time.monotonic() > successor.started_at + self._patience.ready:
-            self._log.error("the new %s does not become ready", slot.spec.name)
+            log.error("the new %s does not become ready", slot.spec.name)
             successor.terminate(self._patience.stop)
 
     def _begin_replacing(self, slot: _Slot) -> None:
@@ -258,7 +264,7 @@ class Supervisor:
 
     def _give_up_replacing(self) -> None:
         if self._replacing is not None:
-            self._log.error("keeping the processes that run")
+            log.error("keeping the processes that run")
             self._replacing = None
             self._to_replace.clear()
 

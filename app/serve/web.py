@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from app.serve.child import Child
+from app.serve.listening import close_all
 from app.serve.protocol import HEAD_TIMEOUT, SocketProtocol, bounded_protocol
 from app.web.edge import Edge, EdgeSettings, never
 from app.web.lifecycle import Lifecycle
@@ -70,10 +71,26 @@ def run_web(
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lifecycle = Lifecycle()
-    app = make_app(lifecycle)
-    if child.stopping.is_set():
-        return
-    edge = Edge(app, settings.edge, inline)
+    try:
+        app = make_app(lifecycle)
+        if not child.stopping.is_set():
+            _serve(child, app, lifecycle, settings, inline)
+    finally:
+        close_all(child.sockets)
+
+
+def _serve(
+    child: Child,
+    app: WSGIApplication,
+    lifecycle: Lifecycle,
+    settings: WebSettings,
+    inline: Callable[[str, str], bool],
+) -> None:
+    def is_inline(method: str, path: str) -> bool:
+        # Until then a request may wait for the start, and must not keep the loop from it.
+        return lifecycle.is_ready and inline(method, path)
+
+    edge = Edge(app, settings.edge, is_inline)
     config = uvicorn.Config(
         edge,
         http=bounded_protocol(settings.head_timeout),

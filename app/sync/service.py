@@ -12,6 +12,7 @@ from app.catalog.ingest import Ingest, Report, StoppedError
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import CallboardError, NotFoundError
+from app.logs import fields
 from app.model.uid import new_uid
 from app.ports import Ingestor
 from app.sync.store import SyncStore
@@ -54,13 +55,13 @@ class SyncService:
             raise
         except CallboardError as error:
             self._finish(run_id, "failed", Report(), str(error))
-            log.warning("run failed", extra={"source": name, "run": run_id, "reason": str(error)})
+            log.warning("run failed", extra=fields(source=name, run=run_id, reason=str(error)))
             raise
         except Exception as error:
             self._finish(run_id, "failed", Report(), type(error).__name__)
             raise
         self._finish(run_id, "done", report, None)
-        log.info("run done", extra={"source": name, "run": run_id, **report.counts.as_dict()})
+        log.info("run done", extra=fields(source=name, run=run_id, **report.counts.as_dict()))
         log_flaws(report.flaws)
         return report
 
@@ -77,7 +78,7 @@ def log_flaws(flaws: list[Flaw]) -> None:
         problem = flaw.problem
         log.warning(
             "problem",
-            extra={"place": problem.place, "ref": problem.ref, "reason": problem.message},
+            extra=fields(place=problem.place, ref=problem.ref, reason=problem.message),
         )
     if len(flaws) > LOGGED_FLAWS:
-        log.warning("more problems", extra={"count": len(flaws) - LOGGED_FLAWS})
+        log.warning("more problems", extra=fields(count=len(flaws) - LOGGED_FLAWS))

@@ -22,6 +22,7 @@ from app.catalog.locations import is_unchanged
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import CallboardError
+from app.logs import fields
 from app.sync.scheduler import Due, Scheduler
 from app.sync.service import SyncService, log_flaws
 from app.sync.store import SyncStore
@@ -81,7 +82,7 @@ class Worker:
         except StoppedError:
             raise
         except CallboardError as error:
-            log.warning("background work failed", extra={"reason": str(error)})
+            log.warning("background work failed", extra=fields(reason=str(error)))
         except Exception:
             # The edge of a run: whatever happened must not end the worker, but may last.
             log.exception("background work failed")
@@ -107,13 +108,14 @@ class Worker:
                 SyncStore(Statements.on(connection)).forget_runs(datetime.now(UTC) - KEEP_RUNS)
         else:
             self.service.run(name)
-        log.debug("job done", extra={"job": name, "seconds": time.monotonic() - started})
+        log.debug("job done", extra=fields(job=name, seconds=time.monotonic() - started))
 
     def _read(self, ref_ids: Iterable[int]) -> None:
         ids = list(ref_ids)
         if ids:
             report = self.ingest.locations(ids)
-            log_flaws(report.flaws)
+            if report.counts.written or report.stitched:
+                log_flaws(report.flaws)
 
     def _changed_files(self) -> list[int]:
         """Find Locations of which a file changed; only files are looked at, nothing is fetched."""

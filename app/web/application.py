@@ -13,7 +13,7 @@ from app.web.chain import Chain
 from app.web.cors import Cors
 from app.web.errors import register_errors
 from app.web.metrics import RequestMetrics
-from app.web.responses import OrjsonProvider, finish_response
+from app.web.responses import ROUTE, OrjsonProvider, finish_response
 
 
 def make_application(
@@ -36,7 +36,9 @@ def make_application(
 
     @app.after_request
     def finish(response: Response) -> Response:
-        return finish_response(request.environ, response)
+        environ, rule = request.environ, request.url_rule
+        environ[ROUTE] = None if rule is None else rule.rule
+        return finish_response(environ, response)
 
     app.wsgi_app = Chain(app.wsgi_app, Cors(cors), metrics)  # type: ignore[method-assign]
     return app

@@ -78,7 +78,8 @@ class BodyReader(Generic[T]):
     """Reads the JSON body of one route.
 
     Nothing is coerced. Without `required` a request may leave out the body together with its type.
-    Properties that the schema does not name are ignored, unless its `Meta.unknown` says otherwise.
+    What becomes of properties that a schema does not name is up to its `Meta.unknown`; Backstage
+    mostly ignores them (`EXCLUDE`), while marshmallow refuses them unless told otherwise.
     """
 
     def __init__(

@@ -11,18 +11,17 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-
-from flask import Request
 
 from app.logs import REQUEST_ID
 from app.web.cors import Cors, HeaderList
 from app.web.identity import PRINCIPAL
 from app.web.metrics import RequestMetrics
 from app.web.requests import Environ, raw_url
-from app.web.responses import STREAMED
+from app.web.responses import ROUTE, STREAMED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 access = logging.getLogger("app.web.access")
 
 REQUEST_ID_HEADER = "X-Request-Id"
-PREFLIGHT = "(preflight)"
 # Probes and scrapes would drown the log.
 QUIET = ("/.backstage/health/", "/metrics")
 SECURITY_POLICY = (
@@ -69,15 +67,15 @@ class Chain:
         """Serve one request."""
         started = perf_counter()
         request_id = self._request_id(environ)
-        REQUEST_ID.set(request_id)
         ours = (REQUEST_ID_HEADER, request_id)
         preflight = self._cors.preflight(environ)
         if preflight is not None:
             status, headers = preflight
             line = f"{status} {HTTPStatus(status).phrase}"
             start_response(line, [*headers, *SECURITY_HEADERS, ours])
-            self._finished(environ, status, 0, started, PREFLIGHT)
+            self._finished(environ, started, request_id, status, 0)
             return ()
+        REQUEST_ID.set(request_id)
         cors = self._cors.headers(environ)
         status = length = 0
 
@@ -88,12 +86,15 @@ class Chain:
             headers.append(ours)
             return start_response(line, headers, *exc_info)
 
-        body = self._app(environ, start)
+        try:
+            body = self._app(environ, start)
+        finally:
+            # What this thread logs later belongs to other requests or to none.
+            REQUEST_ID.set("")
+        done = partial(self._finished, environ, started, request_id)
         if STREAMED in environ:
-            return Followed(
-                body, lambda sent: self._finished(environ, status, sent, started, _route(environ))
-            )
-        self._finished(environ, status, length, started, _route(environ))
+            return Followed(body, lambda sent: done(status, sent))
+        done(status, length)
         return body
 
     def _request_id(self, environ: Environ) -> str:
@@ -103,11 +104,11 @@ class Chain:
         return f"{self._id_prefix}{next(self._id_numbers):x}"
 
     def _finished(
-        self, environ: Environ, status: int, sent: int, started: float, route: str | None
+        self, environ: Environ, started: float, request_id: str, status: int, sent: int
     ) -> None:
         seconds = perf_counter() - started
         method = environ["REQUEST_METHOD"]
-        self._metrics.observe(method, route, status, seconds)
+        self._metrics.observe(method, environ.get(ROUTE), status, seconds)
         level = logging.INFO
         if environ["PATH_INFO"].startswith(QUIET):
             level = logging.DEBUG
@@ -120,6 +121,7 @@ class Chain:
                 "bytes": sent,
                 "caller": environ.get(PRINCIPAL, ""),
                 "client": environ.get("REMOTE_ADDR", ""),
+                "request": request_id,
             }
             access.handle(_record(level, fields))
 
@@ -168,12 +170,6 @@ def _dressed(headers: HeaderList, cors: HeaderList | None) -> tuple[int, HeaderL
     if own is None:
         return length, headers + SECURITY_HEADERS
     return length, headers + [header for header in SECURITY_HEADERS if header[0] not in own]
-
-
-def _route(environ: Environ) -> str | None:
-    request: Request | None = environ.get("werkzeug.request")
-    rule = None if request is None else request.url_rule
-    return None if rule is None else rule.rule
 
 
 def _record(level: int, fields: dict[str, Any]) -> logging.LogRecord:

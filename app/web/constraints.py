@@ -22,7 +22,7 @@ def _constraint(validator: Any, kind: str) -> Constraint:
     match validator:
         case validate.Range():
             return _range(validator)
-        case validate.OneOf():
+        case validate.OneOf() if not isinstance(validator, validate.ContainsOnly):
             return _one_of(validator)
         case validate.Length():
             return _length(validator, "items" if kind == "array" else "characters")
@@ -33,11 +33,17 @@ def _constraint(validator: Any, kind: str) -> Constraint:
 
 
 def _range(wanted: validate.Range) -> Constraint:
+    lowest, highest = wanted.min, wanted.max
+
     def check(value: Any, path: str) -> None:
-        if wanted.min is not None and value < wanted.min:
-            raise InputError(f"{path} must be >= {wanted.min}")
-        if wanted.max is not None and value > wanted.max:
-            raise InputError(f"{path} must be <= {wanted.max}")
+        if lowest is not None and (
+            value < lowest or (value == lowest and not wanted.min_inclusive)
+        ):
+            raise InputError(f"{path} must be {'>=' if wanted.min_inclusive else '>'} {lowest}")
+        if highest is not None and (
+            value > highest or (value == highest and not wanted.max_inclusive)
+        ):
+            raise InputError(f"{path} must be {'<=' if wanted.max_inclusive else '<'} {highest}")
 
     return check
 

@@ -58,7 +58,7 @@ class EdgeSettings:
     body_timeout: float = 30.0
     retry_after: int = 1
     comment_every: float = 15.0
-    slow_inline: float = 0.1
+    slow_inline: float = 0.25
     inline_pause: float = 30.0
 
 
@@ -168,7 +168,11 @@ class Edge:
         if body is None:
             return
         slot = StreamSlot("events")
-        answer = await self._answer(scope, body, slot)
+        try:
+            answer = await self._answer(scope, body, slot)
+        except asyncio.CancelledError:
+            # The process stops, and the call took longer than it may. Nobody else cancels this.
+            answer = _refuse(scope, 503, "ServiceUnavailableError", "Service is shutting down")
         if slot.stream is not None and not isinstance(slot.stream, OpenSocket):
             answer.headers = _unsized(answer.headers)
             await send(_start(answer))

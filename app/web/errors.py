@@ -7,6 +7,7 @@ and nothing else, the log has the traceback under the same id.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -26,12 +27,14 @@ from app.errors import (
     ServiceUnavailableError,
     UpstreamError,
 )
+from app.logs import fields
 from app.web.requests import Environ, relative_url
 from app.web.responses import empty, json_response
 
 log = logging.getLogger(__name__)
 
 INTERNAL = 500
+_NO_LETTERS = re.compile("[^A-Za-z]+")
 
 STATUS: dict[type[BaseException], int] = {
     InputError: 400,
@@ -95,9 +98,9 @@ def error_response(error: Exception, environ: Environ) -> Response:
     """Answer a request with what went wrong."""
     if not isinstance(error, CallboardError) or isinstance(error, ConfigError):
         error = _hidden(error, environ)
+    elif status_of(error) >= INTERNAL and not isinstance(error, ServiceUnavailableError):
+        log.error("request failed", extra=fields(error=repr(error)))
     status = status_of(error)
-    if status >= INTERNAL and not isinstance(error, ServiceUnavailableError):
-        log.error("request failed", extra={"fields": {"status": status, "error": str(error)}})
     body = {
         "error": serialize_error(error),
         "request": {"method": environ["REQUEST_METHOD"], "url": relative_url(environ)},
@@ -116,7 +119,7 @@ def register_errors(app: Flask) -> None:
         if isinstance(error, NotFound | MethodNotAllowed):
             return empty(404)
         status = error.code or INTERNAL
-        name = f"{error.name.replace(' ', '')}Error"
+        name = f"{_NO_LETTERS.sub('', error.name)}Error"
         return error_response(NamedError(name, error.description or "", status), request.environ)
 
     app.register_error_handler(HTTPException, answer_http)
@@ -125,6 +128,6 @@ def register_errors(app: Flask) -> None:
 
 def _hidden(error: Exception, environ: Environ) -> NamedError:
     log_id = secrets.token_hex(10)
-    fields = {"logId": log_id, "method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"]}
-    log.error("internal error", exc_info=error, extra={"fields": fields})
+    where = fields(logId=log_id, method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
+    log.error("internal error", exc_info=error, extra=where)
     return NamedError("Error", f"An internal error occurred logId={log_id}")

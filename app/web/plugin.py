@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from app.web.identity import AuthPolicy, Barrier, user_caller
@@ -87,10 +86,8 @@ def _options(unknown: str) -> Response:
     routes = current_app.create_url_adapter(request)
     allowed = list[str]()
     for method in METHODS:
-        try:
-            endpoint, _ = routes.match(method=method) if routes else (unknown, {})
-        except HTTPException:
-            continue
+        # Some rule always matches: the one for what is unknown.
+        endpoint = unknown if routes is None else routes.match(method=method)[0]
         if endpoint != unknown:
             allowed += ["GET", "HEAD"] if method == "GET" else [method]
     if not allowed:

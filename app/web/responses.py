@@ -22,6 +22,8 @@ OK = 200
 JSON = "application/json; charset=utf-8"
 # Set in the environ of a request whose response is sent piece by piece.
 STREAMED = "callboard.streamed"
+# Set to the template of the route that answers.
+ROUTE = "callboard.route"
 _NO_CACHE = re.compile(r"(?:^|,)\s*no-cache\s*(?:,|$)")
 
 
@@ -69,7 +71,8 @@ def weak_etag(*parts: bytes | str | int) -> str:
     if len(parts) == 1 and isinstance(parts[0], bytes):
         data = parts[0]
         return f'W/"{len(data):x}-{xxh3_128_hexdigest(data)}"'
-    data = b"\0".join(p if isinstance(p, bytes) else str(p).encode() for p in parts)
+    written = [p if isinstance(p, bytes) else str(p).encode() for p in parts]
+    data = b"".join(len(part).to_bytes(8) + part for part in written)
     return f'W/"{xxh3_128_hexdigest(data)}"'
 
 

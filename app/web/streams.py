@@ -14,6 +14,7 @@ cancelled at its `await`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SLOT = "callboard.stream"
+_BREAK = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,12 @@ class Event:
     id: str = ""
 
     def encode(self) -> bytes:
-        """Write it as `text/event-stream` does: a line feed in the data begins a further line."""
-        lines = [f"data: {line}" for line in self.data.replace("\r\n", "\n").split("\n")]
+        """Write it as `text/event-stream` does: a line break in the data begins a further line."""
+        lines = [f"data: {line}" for line in _BREAK.split(self.data)]
         if self.event:
-            lines.insert(0, f"event: {self.event}")
+            lines.insert(0, f"event: {_BREAK.sub(' ', self.event)}")
         if self.id:
-            lines.insert(0, f"id: {self.id}")
+            lines.insert(0, f"id: {_BREAK.sub(' ', self.id)}")
         return ("\n".join(lines) + "\n\n").encode()
 
 

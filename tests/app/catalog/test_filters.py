@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog.filters import filter_expression, filter_predicate, parse_filters
+from app.catalog.filters import read_filters
 from app.catalog.predicates import compile_predicate
 from app.errors import InputError
 from app.model.query import EVERYTHING, AllOf, AnyOf, Has, In
@@ -12,11 +12,11 @@ from tests.app.catalog.evaluation import matches
 
 
 def expression(*texts):
-    return filter_expression(parse_filters(texts))
+    return read_filters(texts).expression
 
 
 def predicate(*texts):
-    return filter_predicate(parse_filters(texts))
+    return read_filters(texts).predicate
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def test_keys_that_differ_in_case_are_separate_conditions():
     )
 
 
+def test_a_long_filter_is_read_like_a_short_one():
+    values = [f"value-{number:04d}" for number in range(200)]
+    assert expression(",".join(f"key={value}" for value in values)) == In("key", tuple(values))
+
+
 def test_repeated_filters_are_alternatives():
     assert expression("kind=user", "kind=group,spec.type=team") == AnyOf(
         (
@@ -69,7 +74,7 @@ def test_an_empty_filter_beside_another_does_not_widen_it():
 def test_a_condition_without_a_key_is_refused_in_backstages_words(text):
     statement = text.split(",")[-1].strip()
     with pytest.raises(InputError) as refused:
-        parse_filters([text])
+        read_filters([text])
     assert str(refused.value) == (
         f"Invalid filter, '{statement}' is not a valid statement "
         "(expected a string on the form a=b or a= or a)"

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from app.index.build import IndexRow
-from app.index.terms import encode_terms, index_rows
+from app.index.terms import Row, encode_terms, index_rows
 from app.index.views import Entry, Page
 from app.model.query import (
     AllOf,
@@ -32,6 +32,7 @@ class Naive:
 
     def __init__(self) -> None:
         self.entities: dict[int, tuple[str, str, dict[str, Any]]] = {}
+        self._rows: dict[int, tuple[dict[str, Any], list[Row]]] = {}
 
     def row(self, owner: int) -> IndexRow:
         ref, uid, document = self.entities[owner]
@@ -46,13 +47,20 @@ class Naive:
                 yield owner, self.entities[owner][2]
 
     def values(self, owner: int, key: str) -> list[tuple[str | None, str | None]]:
-        rows = index_rows(self.entities[owner][2])
+        rows = self.index_rows(owner)
         return [(value, original) for name, value, original in rows if name == key]
+
+    def index_rows(self, owner: int) -> list[Row]:
+        document = self.entities[owner][2]
+        known = self._rows.get(owner)
+        if known is None or known[0] is not document:
+            known = self._rows[owner] = document, index_rows(document)
+        return known[1]
 
     def match(self, expression: Expression) -> set[int]:
         return {owner for owner in self.entities if self._matches(owner, expression)}
 
-    def _matches(self, owner: int, expression: Expression) -> bool:
+    def _matches(self, owner: int, expression: Expression) -> bool:  # noqa: PLR0911 (one each)
         match expression:
             case AllOf(parts):
                 return all(self._matches(owner, part) for part in parts)
@@ -63,9 +71,13 @@ class Naive:
             case Has(key):
                 return bool(self.values(owner, key))
             case In(key, values):
-                return any(value in values for value, _ in self.values(owner, key) if value is not None)
+                return any(
+                    value in values for value, _ in self.values(owner, key) if value is not None
+                )
             case HasPrefix(key, prefix):
-                return any((value or "\0").startswith(prefix) for value, _ in self.values(owner, key))
+                return any(
+                    (value or "\0").startswith(prefix) for value, _ in self.values(owner, key)
+                )
             case Contains(term, keys):
                 return any(
                     value is not None and is_like(term, value)
@@ -87,7 +99,7 @@ class Naive:
         entries.sort(key=_place, reverse=order is not None and order.direction == "desc")
         return entries
 
-    def page(
+    def page(  # noqa: PLR0913, PLR0917 (as the index has it)
         self,
         selection: Iterable[int],
         order: Order | None,
@@ -141,7 +153,7 @@ class Naive:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         owners = self.entities if selection is None else set(selection) & self.entities.keys()
         for owner in owners:
-            for name, _, original in index_rows(self.entities[owner][2]):
+            for name, _, original in self.index_rows(owner):
                 if original is not None:
                     counts[name][original] += 1
         return {

@@ -6,7 +6,6 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.index import build
 from app.index.index import EntityIndex
 from app.index.terms import DuplicateKeysError, encode_terms
 from app.model.query import AllOf, Position
@@ -128,7 +127,7 @@ class IndexMachine(RuleBasedStateMachine):
         is_backwards=st.booleans(),
     )
     def begin_anywhere(
-        self, order: some.Order | None, value: str, uid: str, is_backwards: bool
+        self, order: some.Order | None, value: str, uid: str, *, is_backwards: bool
     ) -> None:
         found = self.index.match(AllOf())
         position = Position(value, uid, is_backwards)
@@ -171,7 +170,7 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 IndexMachine.TestCase.settings = settings(
-    max_examples=600,
+    max_examples=60,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

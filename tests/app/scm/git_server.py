@@ -18,7 +18,6 @@ from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 
-MAIN = b"refs/heads/main"
 GIT = shutil.which("git") or ""
 Files = dict[str, bytes | tuple[int, bytes]]
 

@@ -77,7 +77,7 @@ def test_what_is_no_file_is_an_error_and_never_waited_for(reader, tmp_path):
     for target in ("pipe", "/dev/zero", "/dev/tty", "."):
         with pytest.raises(UnreadableError, match=f"^file {target} could not be read, Error: "):
             reader.read(target)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_directory_is_refused_in_the_words_of_node(reader, tmp_path):

@@ -39,7 +39,7 @@ def repositories(tmp_path, pool):
     return GitRepositories(
         tmp_path / "cache",
         pool,
-        GitLimits(timeout=5, max_object_bytes=1 << 20, fresh_for=0),
+        GitLimits(timeout=60, max_object_bytes=1 << 20, fresh_for=0),
         ReadingLimits(max_bytes=100),
     )
 
@@ -355,7 +355,7 @@ def test_an_ssh_that_hangs_is_ended(ends, fake_ssh, tmp_path, pool):
     with pytest.raises(UnreadableError):
         repositories.open(GitRemote.parse("git@git.example:o/r.git")).head()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

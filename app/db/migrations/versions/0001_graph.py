@@ -3,6 +3,8 @@
 Revision ID: 0001
 """
 
+import uuid
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -109,6 +111,7 @@ def upgrade() -> None:
         "sequence",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("lineage", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sequence")),
     )
     op.create_table(
@@ -203,7 +206,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_problem")),
     )
     op.create_index("ix_problem_emission_id", "problem", ["emission_id"], unique=False)
-    op.execute("INSERT INTO sequence (id, seq) VALUES (1, 0)")
+    op.execute(f"INSERT INTO sequence (id, seq, lineage) VALUES (1, 0, '{uuid.uuid4()}')")
 
 
 def downgrade() -> None:

@@ -1,0 +1,105 @@
+"""Joining one web process: every plugin's routes behind the same chain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import orjson
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from app.access.guest import GuestSignIn
+from app.access.routes import auth_routes
+from app.access.service import AccessService, AccessSettings
+from app.bootstrap.catalog import Catalog
+from app.catalog.reading import CatalogReader
+from app.catalog.routes import catalog_routes
+from app.catalog.snapshot import Snapshots
+from app.settings import Settings
+from app.web.application import make_application
+from app.web.health import health_routes
+from app.web.identity import Barrier
+from app.web.lifecycle import Lifecycle
+from app.web.metrics import RequestMetrics, metrics_routes
+from app.web.openapi import plugin_contract
+from app.web.plugin import unserved_plugins
+
+# What a stock frontend calls besides; callers without credentials are told so.
+NOT_SERVED = (
+    "app",
+    "events",
+    "mcp-actions",
+    "notifications",
+    "permission",
+    "proxy",
+    "scaffolder",
+    "search",
+    "signals",
+    "techdocs",
+    "user-settings",
+)
+# Requests that never take long: they are answered where they arrive instead of in a thread.
+_QUICK = re.compile(
+    r"/\.backstage/health/"
+    r"|/api/catalog/(?:entities/by-(?:name|uid|refs|query)|entity-facets)"
+    r"|/api/auth/"
+)
+
+
+def is_quick(method: str, path: str) -> bool:
+    """Tell which requests may be called on the event loop."""
+    return method in {"GET", "HEAD", "POST"} and _QUICK.match(path) is not None
+
+
+def make_app(settings: Settings, catalog: Catalog, lifecycle: Lifecycle) -> Flask:
+    """Join the Flask app of one process."""
+    access = AccessService(
+        catalog.database,
+        AccessSettings(
+            settings.backend.base_url,
+            settings.backend.auth.external_access,
+            settings.auth.token_lifetime,
+            settings.auth.token_algorithm,
+            settings.auth.is_ownership_claim_omitted,
+        ),
+    )
+    barrier = Barrier(
+        access,
+        lifecycle,
+        settings.backend.auth.is_default_policy_disabled,
+        settings.backend.lifecycle.startup_request_pause_timeout.total_seconds(),
+    )
+    registry = CollectorRegistry()
+    blueprints = [
+        health_routes(lifecycle, settings.backend.health_headers),
+        metrics_routes(registry),
+        auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
+        catalog_routes(
+            barrier,
+            CatalogReader(catalog.snapshots),
+            catalog.commands,
+            catalog.commands,
+            description=lambda: plugin_contract("catalog"),
+            lineage=catalog.lineage(),
+        ),
+        *unserved_plugins(NOT_SERVED, barrier),
+    ]
+    return make_application(
+        blueprints, cors=settings.backend.cors, metrics=RequestMetrics(registry)
+    )
+
+
+def _guest(settings: Settings, access: AccessService, snapshots: Snapshots) -> GuestSignIn | None:
+    if settings.auth.guest is None:
+        return None
+
+    def memberships(user: str) -> Sequence[str] | None:
+        with snapshots.open() as snapshot:
+            (found,) = snapshot.find([user])
+        if found is None:
+            return None
+        relations = orjson.loads(found)["relations"]
+        return [r["targetRef"] for r in relations if r["type"] == "memberOf"]
+
+    return GuestSignIn(access, settings.auth.guest, memberships, settings.is_development)
