@@ -48,11 +48,15 @@ def _url(settings: PostgresDatabase, data_directory: Path) -> URL:
     ]
     if options:
         query["options"] = " ".join([query.get("options", ""), *options]).strip()
+    host = settings.host
+    if host and host.startswith("/"):
+        # The folder of a Unix socket is no part of an address.
+        query["host"], host = host, None
     return URL.create(
         "postgresql",
         username=settings.user,
         password=settings.password,
-        host=settings.host,
+        host=host,
         port=settings.port,
         database=settings.database,
         query=query,

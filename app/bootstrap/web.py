@@ -43,7 +43,7 @@ NOT_SERVED = (
 _QUICK = re.compile(
     r"/\.backstage/health/"
     r"|/api/catalog/(?:entities/by-(?:name|uid|refs|query)|entity-facets)"
-    r"|/api/auth/"
+    r"|/api/auth/(?:\.well-known|v1/userinfo)"
 )
 
 

@@ -17,6 +17,8 @@ from app.cli.output import console, is_terminal, print_json, print_table, printa
 from app.db.engine import Database
 from app.db.statements import Statements
 
+# A terminal shows no more problems than this of one file; --json and pipes have them all.
+AT_ONE_PLACE = 10
 COUNTS = ("read", "written", "unchanged", "invalid", "conflicts", "removed")
 
 
@@ -168,9 +170,10 @@ def _write_problems(outcome: Outcome) -> None:
     if outcome.error:
         out.print(Text.assemble((printable(outcome.source), "bold")))
         out.print(Text.assemble("  ", (printable(outcome.error), "red")))
-    for location, problems in groupby(outcome.problems, lambda problem: problem.location):
+    for location, group in groupby(outcome.problems, lambda problem: problem.location):
+        problems = list(group)
         out.print(Text(printable(location), "bold"))
-        for problem in problems:
+        for problem in problems[:AT_ONE_PLACE]:
             out.print(
                 Text.assemble(
                     (f"  {problem.place:>8}  ", "cyan"),
@@ -178,6 +181,8 @@ def _write_problems(outcome: Outcome) -> None:
                     printable(problem.message),
                 )
             )
+        if len(problems) > AT_ONE_PLACE:
+            out.print(Text(f"            and {len(problems) - AT_ONE_PLACE} more", "dim"))
     if outcome.left_out:
         count = len(outcome.left_out)
         what = (

@@ -78,10 +78,11 @@ class FolderSource:
     def _is_template(self, file: FoundFile) -> bool:
         if not any(mark in file.data for mark in _EXPRESSIONS):
             return False
-        found = self.linter.lint_file(CatalogText(file.name, file.data)).is_template
-        if found:
-            self.left_out.append(file.name)
-        return found
+        report = self.linter.lint_file(CatalogText(file.name, file.data))
+        if report.is_template:
+            (finding,) = report.findings
+            self.left_out.append(f"{file.name}:{finding.line}:{finding.column}")
+        return report.is_template
 
 
 @dataclass(frozen=True, slots=True)

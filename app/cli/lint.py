@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from app.bootstrap.catalog import join_catalog
 from app.catalog.lint_rules import UNREADABLE, Finding
 from app.catalog.linting import CatalogText, Linter, LintReport, dangling, targets
 from app.cli.catalog_files import FileSearch, FoundFile, api_groups
@@ -16,7 +15,6 @@ from app.cli.lint_formats import FORMATS
 from app.cli.options import Configuration, config_option
 from app.cli.output import note
 from app.cli.server_options import open_server, token_of_environment, token_option
-from app.db.engine import open_database
 from app.model.kinds import KindRegistry
 
 
@@ -108,6 +106,10 @@ def _kinds(configuration: Configuration) -> KindRegistry:
     """Know Backstage's kinds, and those of the configuration if one was given."""
     if not configuration.paths:
         return KindRegistry()
+    # To join a catalog takes longer than most lints, and few need kinds of their own.
+    from app.bootstrap.catalog import join_catalog  # noqa: PLC0415
+    from app.db.engine import open_database  # noqa: PLC0415
+
     return join_catalog(configuration.settings(), open_database("sqlite://")).processor.kinds
 
 
