@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from app.catalog.snapshot import Snapshots
 log = logging.getLogger(__name__)
 # How often an idle process looks for changes; a read never waits for it.
 EVERY = 0.2
+# While much is being written, following takes at most one part in so many of the time.
+SHARE = 5
 SLOWEST = 30.0
 
 
@@ -29,6 +32,7 @@ class Follower:
         pause = EVERY
         is_loaded = False
         while not self.stop.is_set():
+            started = time.monotonic()
             try:
                 self.snapshots.refresh()
                 if not is_loaded:
@@ -36,7 +40,7 @@ class Follower:
                     is_loaded = True
                     self.ready()
                 self.snapshots.merge()
-                pause = EVERY
+                pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))
             except Exception:
                 # The edge of a background thread: the database may come back.
                 log.exception("cannot follow the changes")

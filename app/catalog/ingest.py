@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from app.catalog.locations import (
     read_target,
 )
 from app.catalog.processing import Processor
-from app.catalog.stitching import Stitcher
+from app.catalog.stitching import LEARN_AT, Stitcher
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
@@ -42,7 +43,7 @@ from app.ports import Content, Ingestor
 BATCH = 500
 # With this many emissions written, what is served is brought up to date before reading on; then
 # with twice as many, and so on, since what was served is written again for its new relations.
-STITCH_AFTER = 50_000
+STITCH_AFTER = 100_000
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class _Run:
     visited: set[int] = field(default_factory=set)
     given: dict[int, CatalogFile] = field(default_factory=dict)
     unstitched: int = 0
+    learned: int = 0
     stitch_after: int = STITCH_AFTER
 
 
@@ -293,6 +295,9 @@ class Ingest:
             ids = claims.write(parent, batch, run.report.counts)
         run.report.flaws += [_conflict(emission, place) for emission, place in claims.lost]
         run.unstitched += len(batch)
+        if bisect_right(LEARN_AT, run.unstitched) > run.learned:
+            run.learned += 1
+            self.stitcher.learn()
         self.progress(run.report.counts)
         return ids
 

@@ -65,7 +65,8 @@ class EntityChecks:
         envelope = list(_schema_errors(self._envelope, data))
         found = list(envelope)
         if not any(complaint.rule is SCHEMA for complaint in envelope):
-            found += [*_format_errors(data), *_duplicate_keys(data)]
+            known = {name: value for name, value in data.items() if name in ENTITY["properties"]}
+            found += [*_format_errors(known), *_duplicate_keys(data)]
         found += self._kind_errors(data)
         found += _overwritten(data)
         seen = set[tuple[str, str]]()

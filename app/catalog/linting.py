@@ -38,6 +38,8 @@ _LOCATION = "this file"
 # Where expressions of the template languages in use begin.
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#")
 _IS_TEMPLATE = re.compile(r"kind:\s*[\"']?Template\b")
+_PARSER = "YAMLParseError: "
+_PLACE_IN_MESSAGE = re.compile(r" at line \d+, column \d+:?\s*\Z")
 _TYPE_ERROR = "Expected object at root"
 
 
@@ -214,8 +216,12 @@ def targets(report: LintReport) -> list[str]:
 
 def _unreadable(name: str, problem: Problem) -> Finding:
     message = problem.message.removeprefix(f"YAML error at {_LOCATION}, ")
-    rule = NOT_AN_ENTITY if message.startswith(_TYPE_ERROR) else SYNTAX
-    return Finding(rule, message, name, problem.line, problem.column)
+    # Without what the finding says anyway: the name of the error, the place, the line's text.
+    message = _PLACE_IN_MESSAGE.sub("", message.partition("\n")[0].removeprefix(_PARSER))
+    if message.startswith(_TYPE_ERROR):
+        message = "a document of a catalog file has to be an object, and this is none"
+        return Finding(NOT_AN_ENTITY, message, name, problem.line, problem.column)
+    return Finding(SYNTAX, message, name, problem.line, problem.column)
 
 
 def _as_template(report: LintReport, text: Places) -> LintReport | None:

@@ -100,6 +100,11 @@ def never(_revision: int) -> bool:
     return False
 
 
+def storable(text: str) -> bool:
+    """Tell whether text can be in a database at all: PostgreSQL refuses to hear of NUL."""
+    return "\0" not in text
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogReader:
     """The read side of the catalog."""
@@ -178,13 +183,15 @@ class CatalogReader:
         def root_and_seen(index: EntityIndex) -> tuple[int | None, Callable[[int], bool]]:
             return index.id_of(ref), index.match(visible).__contains__
 
+        family: Family | None = None
         with self.snapshots.open() as snapshot:
             root, is_seen = snapshot.ask(root_and_seen)
-            if visible != EVERYTHING and (root is None or not is_seen(root)):
-                raise NotAllowedError
-            if root is None:
-                raise NotFoundError(f"No such entity {ref}")
-            family = Family.of(root, snapshot.parents, snapshot.documents)
+            if root is not None and is_seen(root):
+                family = Family.of(root, snapshot.parents, snapshot.documents)
+        if family is None:
+            raise (
+                NotFoundError(f"No such entity {ref}") if visible == EVERYTHING else NotAllowedError
+            )
         return family.json(family.without([m for m in family.documents if not is_seen(m)]))
 
     def facets(
@@ -253,7 +260,7 @@ def _find(snapshot: Snapshot, refs: Sequence[str], condition: Expression) -> lis
     if not refs or condition == NOTHING:
         return [None] * len(refs)
     if condition == EVERYTHING:
-        return snapshot.find(refs)
+        return snapshot.find([ref if storable(ref) else "" for ref in refs])
 
     def matching(index: EntityIndex) -> list[int | None]:
         selection = index.match(condition)
@@ -267,7 +274,7 @@ def _find(snapshot: Snapshot, refs: Sequence[str], condition: Expression) -> lis
 
 
 def _find_by_uid(snapshot: Snapshot, uid: str, condition: Expression) -> bytes | None:
-    if condition == NOTHING:
+    if condition == NOTHING or not storable(uid):
         return None
     if condition == EVERYTHING:
         return snapshot.find_by_uid(uid)

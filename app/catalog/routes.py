@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from flask import Blueprint, Request, Response, request
 
 from app.catalog import schemas
-from app.catalog.reading import CatalogReader
+from app.catalog.reading import CatalogReader, storable
 from app.catalog.replies import Sight, everything
+from app.errors import NotFoundError
 from app.model.query import Expression, both
 from app.web.arguments import BodyReader, QueryReader
 from app.web.identity import Barrier, caller
@@ -152,13 +153,16 @@ def _write_routes(routes: Blueprint, barrier: Barrier, writer: CatalogWriter) ->
         NO_QUERY.read(request)
         if wanted.token:
             barrier.access.authenticate(wanted.token, PLUGIN)
+        if not storable(wanted.ref):
+            raise NotFoundError(f"Entity {wanted.ref} not found")
         writer.refresh(wanted.ref)
         return empty(200)
 
     @routes.delete("/entities/by-uid/<uid>")
     def delete_entity(uid: str) -> Response:
         NO_QUERY.read(request)
-        writer.delete(uid, str(caller(request)))
+        if storable(uid):
+            writer.delete(uid, str(caller(request)))
         return empty(204)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ import orjson
 from app.catalog.emission import status_item
 from app.catalog.store import ORPHAN, Claimed, GraphStore
 from app.db import sequence
-from app.db.documents import BETTER, SAMPLES, DocumentCodec
+from app.db.documents import FIRST, SAMPLES, DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
@@ -29,8 +30,8 @@ from app.logs import fields
 from app.model.uid import new_uid
 
 BATCH = 500
-# With this many entities waiting, a better dictionary is worth the time to train it.
-MANY = 5_000
+# With so many entities waiting, another dictionary is worth the time to train it.
+LEARN_AT = (10_000, 40_000, 90_000)
 ORPHAN_ANNOTATION = "backstage.io/orphan"
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Stitcher:
     def stitch_all(self) -> int:
         """Work off the whole queue; answer how many entities changed."""
         changed = 0
-        self._learn()
+        self.learn()
         while True:
             with self.database.begin() as connection:
                 sql = Statements.on(connection)
@@ -81,20 +82,22 @@ class Stitcher:
             if len(causes) < self.batch:
                 return changed
 
-    def _learn(self) -> None:
-        """Train a better dictionary before many documents are written with a poor one."""
-        if not self.codec.wants(BETTER):
-            return
+    def learn(self) -> None:
+        """Train a better compression dictionary while many documents are still to be written.
+
+        What is read first is seldom like what is read last, so it is done again for more.
+        """
         with self.database.snapshot() as connection:
             store = GraphStore(Statements.on(connection))
-            waiting = list(store.dirty(MANY * 4))
-            if len(waiting) < MANY:
+            number = FIRST + bisect_right(LEARN_AT, store.count_dirty())
+            if number == FIRST or not self.codec.wants(number):
                 return
-            ids = random.sample(waiting, 2 * SAMPLES)
+            waiting = store.all_dirty()
+            ids = random.sample(waiting, 4 * SAMPLES)
             claimed = store.claimed(ids)
             around = self._look_around(store, ids, claimed)
             finals = [self._compose(content, around) for content in claimed]
-        self.codec.learn([final.document for final in finals if final is not None], BETTER)
+        self.codec.learn([final.document for final in finals if final is not None], number)
 
     def _stitch(self, store: GraphStore, causes: Mapping[int, str]) -> int:
         if not causes:

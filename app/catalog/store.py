@@ -275,6 +275,15 @@ class GraphStore:
             self.sql.rows("SELECT ref_id, cause FROM stitch ORDER BY ref_id LIMIT ?", limit)
         )
 
+    def count_dirty(self) -> int:
+        """Count the refs that wait to be stitched."""
+        row = self.sql.row("SELECT count(*) FROM stitch")
+        return int(row[0]) if row else 0
+
+    def all_dirty(self) -> list[int]:
+        """Answer every ref that waits to be stitched."""
+        return [row[0] for row in self.sql.rows("SELECT ref_id FROM stitch")]
+
     def clear_dirty(self, ids: Sequence[int]) -> None:
         """Take refs off the queue."""
         self.sql.execute("DELETE FROM stitch WHERE ref_id = ANY(?)", list(ids))

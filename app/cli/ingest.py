@@ -106,7 +106,7 @@ def _run(service: SyncService, watch: Watch, stop: threading.Event) -> Iterator[
         outcome = Outcome(name)
         watch.begin(name)
         try:
-            service.run(name)
+            watch.counts = service.run(name).counts
         except StoppedError:
             outcome.state = "stopped"
         except CallboardError as error:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import FrameType
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -36,7 +36,8 @@ class Watch:
 
     def update(self, counts: Counts) -> None:
         """Take note that a batch was written."""
-        self.counts = replace(counts)
+        # Not a copy: what is counted after the last batch counts too.
+        self.counts = counts
         if self.bar is not None and self._task is not None:
             rate = counts.read / max(time.monotonic() - self._began_at, 0.001)
             said = f"{counts.read:,} read  {rate:,.0f}/s  {counts.written:,} written"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from marshmallow import ValidationError
@@ -100,7 +101,7 @@ def _lines(settings: Settings, role: Role) -> Iterator[str]:
     yield f"Callboard {release()} is ready."
     yield ""
     if role != "worker":
-        base = settings.backend.base_url
+        base = _base(settings)
         yield f"  Entities   {base}/api/catalog/entities"
         yield f"  API        {base}/api/catalog/openapi.json"
         yield f"  Health     {base}/.backstage/health/v1/readiness"
@@ -108,27 +109,38 @@ def _lines(settings: Settings, role: Role) -> Iterator[str]:
     yield f"  Data       {name_of(settings.backend.database)}"
     yield ""
     if role != "worker":
-        yield from _ways_in(settings)
+        yield from _ways_in(settings, base)
     yield "Stop it with Ctrl-C."
 
 
-def _ways_in(settings: Settings) -> Iterator[str]:
+def _ways_in(settings: Settings, base: str) -> Iterator[str]:
     guest = settings.auth.guest
     if settings.backend.auth.is_default_policy_disabled:
         yield "Requests need no token. In another terminal:"
     elif guest and (guest.is_allowed_outside_development or settings.is_development):
         yield f"Requests need a token. As guest ({guest.user}), in another terminal:"
-        yield f"  TOKEN=$(curl -s {settings.backend.base_url}/api/auth/guest/refresh |"
+        yield f"  TOKEN=$(curl -s {base}/api/auth/guest/refresh |"
         yield f"    python3 -c '{_PICK}')"
-        yield (
-            '  curl -s -H "Authorization: Bearer $TOKEN" '
-            f"{settings.backend.base_url}/api/catalog/entities?limit=5"
-        )
+        yield f'  curl -s -H "Authorization: Bearer $TOKEN" "{base}/api/catalog/entities?limit=5"'
         yield "or simply:"
     else:
         yield "Requests need a token of backend.auth.externalAccess. In another terminal:"
-    yield f"  callboard query --server {settings.backend.base_url}"
+    yield f"  callboard query --server {base}"
     yield ""
+
+
+def _base(settings: Settings) -> str:
+    """Answer where a person on this machine finds the API.
+
+    A base URL on this machine may name another port than the server has, if that was given as an
+    option; one on another host is that of a proxy, and right.
+    """
+    base, port = settings.backend.base_url, settings.backend.port
+    parts = urlsplit(base)
+    is_here = parts.hostname in {"localhost", "::1"} or str(parts.hostname).startswith("127.")
+    if not is_here or parts.port == port or not port or settings.backend.host.startswith("unix:"):
+        return base
+    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
 
 
 def _address(settings: Settings) -> str:

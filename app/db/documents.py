@@ -1,9 +1,9 @@
 """Compressed documents: zstandard frames with dictionaries kept in the database.
 
 Catalog entities of one organisation repeat each other; a dictionary trained on some hundred of them
-makes a frame three times smaller than one without. There are two: one trained on the first that
-come, and a better one once there are thousands to choose from. Every frame names its dictionary,
-dictionaries are only ever added, and a frame without one can always be read.
+makes a frame three times smaller than one without. One is trained on the first that come, and
+better ones as there are thousands to choose from. Every frame names its dictionary, dictionaries
+are only ever added, and a frame without one can always be read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.db.tables import dictionary
 LEVEL = 3
 DICTIONARY_BYTES = 32 * 1024
 SAMPLES = 400
-FIRST, BETTER = 1, 2
+FIRST = 1
 # A frame that claims to hold more than this is not one of ours.
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 
@@ -65,7 +65,7 @@ class DocumentCodec:
         if len(samples) < SAMPLES or not self.wants(number):
             return
         trained = zstandard.train_dictionary(
-            DICTIONARY_BYTES, list(samples[: 2 * SAMPLES]), dict_id=number, d=8, k=200
+            DICTIONARY_BYTES, list(samples[: 4 * SAMPLES]), dict_id=number, d=8, k=200
         )
         row = (number, trained.as_bytes())
         with self.database.begin() as connection:

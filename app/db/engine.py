@@ -26,8 +26,9 @@ sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(sep=" "))
 
 # How long a writer waits for another one (milliseconds) before it gives up.
 BUSY_TIMEOUT_MS = 30_000
-# Rows hold ready JSON of some kilobytes: larger pages keep most of them off overflow chains.
-PAGE_SIZE = 16_384
+# Rows hold ready JSON of some kilobytes: in large pages little room is left over beside them.
+PAGE_SIZE = 32_768
+WAL_BYTES = 8 * 1024 * 1024
 MMAP_SIZE = 1 << 31
 
 
@@ -135,6 +136,8 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         f"page_size = {PAGE_SIZE}",
         "journal_mode = WAL",
+        f"journal_size_limit = {WAL_BYTES}",
+        f"wal_autocheckpoint = {WAL_BYTES // PAGE_SIZE}",
         "synchronous = NORMAL",
         "foreign_keys = ON",
         f"mmap_size = {MMAP_SIZE}",

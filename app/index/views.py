@@ -152,7 +152,7 @@ def _seek_entry(base: Base, column: Column) -> Callable[[SortKey], tuple[int, in
         entries = range(low, column.start(rank + 1))
         low += bisect_left(entries, wanted, key=lambda place: int(uid_places[ids[place]]))
         is_there = has_uid and low < entries.stop and int(uid_places[ids[low]]) == wanted
-        return low, low
+        return low, low + is_there
 
     return seek
 

@@ -1,17 +1,21 @@
 """uvicorn's protocols, with the limits they lack.
 
 A client has a bounded time and size for the head of a request, also on a connection it has only
-opened, and a bounded time to finish a request that was refused before its end.
+opened, and a bounded time to finish a request that was refused before its end. A process that stops
+says so in its answers, and does not hang up on a client before it has sent its first request.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+# A client that has just connected to a process that stops may still send its request.
+FIRST_REQUEST = 1.0
 MAX_HEAD = 64 * 1024
 # The framing of a chunked body may take this many bytes for each byte of it.
 FRAMING = 16
@@ -20,9 +24,17 @@ LINGER = 5.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Counts what a client sends beside bodies, and watches the time."""
+    """Counts what a client sends beside bodies, and watches the time.
 
-    head_timeout = HEAD_TIMEOUT
+    uvicorn makes one for each connection, with arguments of its own; give it a `partial`.
+    """
+
+    def __init__(
+        self, *args: Any, head_timeout: float, is_leaving: Callable[[], bool], **named: Any
+    ):
+        super().__init__(*args, **named)
+        self._head_timeout = head_timeout
+        self._is_leaving = is_leaving
 
     _deadline: asyncio.TimerHandle | None = None
     _in_message = False
@@ -32,7 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._allow(self.head_timeout)
+        self._allow(FIRST_REQUEST if self._is_leaving() else self._head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -48,12 +60,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_message = self._in_head = True
         self._received = self._body_received = 0
-        self._allow(self.head_timeout)
+        self._allow(self._head_timeout)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
+        if self.cycle is not None and self._is_leaving():
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._body_received += len(body)
@@ -70,6 +84,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_message and not self._in_head:
             # Closing at once would reset the connection under an answer the client has not read.
             self._allow(LINGER)
+
+    def shutdown(self) -> None:
+        if self.cycle is None:
+            self._allow(FIRST_REQUEST)
+        else:
+            super().shutdown()
 
     def _allow(self, seconds: float) -> None:
         self._disarm()
@@ -104,9 +124,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
-
-
-def bounded_protocol(head_timeout: float) -> type[BoundedProtocol]:
-    """Make the protocol with its limits chosen; uvicorn makes the instances."""
-    attributes: dict[str, Any] = {"head_timeout": head_timeout}
-    return type("ChosenProtocol", (BoundedProtocol,), attributes)

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from app.serve.child import Child
 from app.serve.listening import close_all
-from app.serve.protocol import HEAD_TIMEOUT, SocketProtocol, bounded_protocol
+from app.serve.protocol import HEAD_TIMEOUT, BoundedProtocol, SocketProtocol
 from app.web.edge import Edge, EdgeSettings, never
 from app.web.lifecycle import Lifecycle
 
@@ -91,9 +92,14 @@ def _serve(
         return lifecycle.is_ready and inline(method, path)
 
     edge = Edge(app, settings.edge, is_inline)
+    protocol = partial(
+        BoundedProtocol,
+        head_timeout=settings.head_timeout,
+        is_leaving=lambda: lifecycle.is_stopping,
+    )
     config = uvicorn.Config(
         edge,
-        http=bounded_protocol(settings.head_timeout),
+        http=cast("type[asyncio.Protocol]", protocol),
         loop="uvloop",
         ws=SocketProtocol,
         ws_max_size=settings.max_message,

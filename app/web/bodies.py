@@ -3,7 +3,8 @@
 Pieces are pulled on a pool thread and sent by the event loop. The thread never waits for the
 client: when enough is ready it goes back to the pool and is asked again once that has been sent.
 So a slow reader holds some memory, but no thread; and a body is as large as it likes in constant
-memory. Successive pieces may be pulled by different threads.
+memory. Successive pieces may be pulled by different threads, but always in the context of their
+request.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import Context
 
 from app.web.pool import Pool
 
@@ -25,11 +27,13 @@ class BodyPump:
         self,
         chunks: Iterator[bytes],
         close: Callable[[], None],
+        context: Context,
         pool: Pool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._chunks = chunks
         self._close = close
+        self._context = context
         self._pool = pool
         self._loop = loop
         self._news = asyncio.Event()
@@ -81,12 +85,12 @@ class BodyPump:
     def _fill(self) -> None:
         error: BaseException | None = None
         try:
-            if self._pull():
+            if self._context.run(self._pull):
                 return
         except BaseException as raised:  # noqa: BLE001 - `take` raises it where the request is known
             error = raised
         try:
-            self._close()
+            self._context.run(self._close)
         except BaseException as raised:  # noqa: BLE001
             error = error or raised
         with self._lock:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,6 +91,7 @@ class _Answer:
 class _Rest:
     chunks: Iterator[bytes]
     close: Callable[[], None]
+    context: Context
 
 
 class _BodyTooLargeError(Exception):
@@ -167,7 +169,7 @@ class Edge:
             return
         if body is None:
             return
-        slot = StreamSlot("events")
+        slot = StreamSlot()
         try:
             answer = await self._answer(scope, body, slot)
         except asyncio.CancelledError:
@@ -187,7 +189,7 @@ class Edge:
         await receive()  # websocket.connect
         # Werkzeug matches no ordinary route for a request that asks for an upgrade.
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in UPGRADE]
-        slot = StreamSlot("socket")
+        slot = StreamSlot()
         answer = await self._answer(scope, b"", slot)
         if isinstance(slot.stream, OpenSocket):
             headers = [header for header in answer.headers if header[0].lower() not in HANDSHAKE]
@@ -260,14 +262,17 @@ class Edge:
         return answer
 
     def _call(self, scope: Scope, environ: Environ) -> _Answer:
+        # All code of one request runs in one context, whichever threads it runs on.
+        context = copy_context()
         try:
-            return call_wsgi(self._wsgi, environ)
+            return context.run(call_wsgi, self._wsgi, environ, context)
         except Exception:
             log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             return _refuse(scope, 500, "Error", "An internal error occurred")
 
     def _pump(self, rest: _Rest) -> BodyPump:
-        return BodyPump(rest.chunks, rest.close, self._pool, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        return BodyPump(rest.chunks, rest.close, rest.context, self._pool, loop)
 
     async def _send_rest(self, first: bytes, rest: _Rest, receive: Receive, send: Send) -> None:
         pump = self._pump(rest)
@@ -285,7 +290,7 @@ class Edge:
             pump.abandon()
 
 
-def call_wsgi(wsgi: WSGIApplication, environ: Environ) -> _Answer:
+def call_wsgi(wsgi: WSGIApplication, environ: Environ, context: Context) -> _Answer:
     """Call a WSGI app up to its first piece of body, or to its end if it is short."""
     head: list[Any] = []
     written: list[bytes] = []
@@ -318,7 +323,7 @@ def call_wsgi(wsgi: WSGIApplication, environ: Environ) -> _Answer:
         if length is None:
             headers.append((b"content-length", b"0"))
         return _Answer(status, headers, first)
-    return _Answer(status, headers, first, _Rest(chunks, lambda: _close(result)))
+    return _Answer(status, headers, first, _Rest(chunks, lambda: _close(result), context))
 
 
 def _unsized(headers: WireHeaders) -> WireHeaders:

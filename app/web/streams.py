@@ -17,10 +17,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 from flask import Response
+from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -80,10 +81,9 @@ class OpenSocket:
 class StreamSlot:
     """The place in the environ where a response leaves its stream for the edge."""
 
-    __slots__ = ("kind", "stream")
+    __slots__ = ("stream",)
 
-    def __init__(self, kind: Literal["events", "socket"]) -> None:
-        self.kind = kind
+    def __init__(self) -> None:
         self.stream: EventSource | OpenSocket | None = None
 
 
@@ -100,9 +100,9 @@ def web_socket(handler: SocketHandler, subprotocol: str = "") -> Response:
     return _SocketResponse(OpenSocket(handler, subprotocol))
 
 
-def _slot(environ: WSGIEnvironment, kind: Literal["events", "socket"]) -> StreamSlot | None:
+def _slot(environ: WSGIEnvironment) -> StreamSlot | None:
     slot = environ.get(SLOT)
-    return slot if isinstance(slot, StreamSlot) and slot.kind == kind else None
+    return slot if isinstance(slot, StreamSlot) else None
 
 
 class _EventStream(Response):
@@ -113,11 +113,11 @@ class _EventStream(Response):
         self._source = source
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        slot = _slot(environ, "events")
+        slot = _slot(environ)
         if slot is not None and environ["REQUEST_METHOD"] != "HEAD":
             slot.stream = self._source
             start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
-            return ()
+            return ClosingIterator((), self.close)
         return super().__call__(environ, start_response)
 
 
@@ -134,7 +134,7 @@ class _SocketResponse(Response):
         self._opened = opened
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        slot = _slot(environ, "socket")
+        slot = _slot(environ)
         if slot is not None:
             slot.stream = self._opened
         return super().__call__(environ, start_response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -47,40 +48,68 @@ class Running:
         assert not self.thread.is_alive()
 
 
+@dataclass
+class Chosen:
+    """What a test may want otherwise."""
+
+    inline: Callable[[str, str], bool] = never
+    ready: bool = True
+    drain: float = 0.0
+    grace: float = 5.0
+    head_timeout: float = 30.0
+    accepts_early: bool = False
+    stalled_after: float = 120.0
+
+
+def start_web(chosen: Chosen, edge: EdgeSettings) -> Running:
+    """Start a web process; whoever does stops it."""
+    site = Site()
+    is_ready = threading.Event()
+    sockets = tuple(listen("127.0.0.1", 0, chosen.stalled_after))
+    child = Child("web", sockets, ready=is_ready.set)
+    settings = WebSettings(
+        edge,
+        chosen.drain,
+        chosen.grace,
+        head_timeout=chosen.head_timeout,
+        accepts_early=chosen.accepts_early,
+        max_message=10_000,
+    )
+
+    def make(lifecycle):
+        app = make_site(lifecycle, site)
+        site.lifecycle = lifecycle
+        if chosen.ready:
+            lifecycle.ready()
+        return app
+
+    thread = threading.Thread(target=run_web, args=(child, make, settings, chosen.inline))
+    running = Running(sockets[0].getsockname()[1], child, thread, site, is_ready)
+    thread.start()
+    if chosen.ready:
+        assert is_ready.wait(10)
+    return running
+
+
 @pytest.fixture
 def serve():
     """Start a web process with the given settings; it is stopped after the test."""
     running: list[Running] = []
 
-    def start(
-        *, inline=never, ready=True, drain=0.0, grace=5.0, head_timeout=30.0,
-        accepts_early=False, stalled_after=120.0, **edge,
-    ) -> Running:  # fmt: skip
-        site = Site()
-        is_ready = threading.Event()
-        sockets = tuple(listen("127.0.0.1", 0, stalled_after))
-        child = Child("web", sockets, ready=is_ready.set)
-        settings = WebSettings(
-            EdgeSettings(**edge), drain, grace, head_timeout=head_timeout,
-            accepts_early=accepts_early, max_message=10_000,
-        )  # fmt: skip
-
-        def make(lifecycle):
-            app = make_site(lifecycle, site)
-            site.lifecycle = lifecycle
-            if ready:
-                lifecycle.ready()
-            return app
-
-        thread = threading.Thread(target=run_web, args=(child, make, settings, inline))
-        found = Running(sockets[0].getsockname()[1], child, thread, site, is_ready)
-        running.append(found)
-        thread.start()
-        if ready:
-            assert is_ready.wait(10)
-        return found
+    def start(**given) -> Running:
+        mine = {key: given.pop(key) for key in tuple(given) if key in Chosen.__annotations__}
+        running.append(start_web(Chosen(**mine), EdgeSettings(**given)))
+        return running[-1]
 
     yield start
     for one in running:
         one.site.release.set()
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def web():
+    """A web process for tests that neither choose its settings nor look inside."""
+    running = start_web(Chosen(), EdgeSettings())
+    yield running
+    running.stop()

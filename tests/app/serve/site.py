@@ -8,9 +8,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, stream_with_context
 
 from app.errors import ConfigError
 from app.serve.web import WebSettings, run_web
@@ -90,6 +90,14 @@ def add_bodies(app: Flask, site: Site) -> None:
     def generated(count):
         return Response(pieces(count))
 
+    @app.get("/in-context")
+    def in_context():
+        def body():
+            for _ in range(40):
+                yield request.args["a"].encode() * (WINDOW // 8)
+
+        return Response(stream_with_context(body()))
+
     @app.get("/nothing")
     def nothing():
         return Response(iter(()))
@@ -126,6 +134,10 @@ def add_streams(app: Flask, site: Site) -> None:
 
         return event_stream(source())
 
+    add_socket(app, site)
+
+
+def add_socket(app: Flask, site: Site) -> None:
     @app.get("/echo")
     def echo():
         token = request.headers.get("Sec-WebSocket-Protocol", "")
@@ -166,10 +178,15 @@ def web(child, settings: WebSettings | None = None):
     run_web(child, _ready_site, settings)
 
 
-def background(child, note: Callable[[str], None] = print):
+def say(text):
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def background(child):
     child.ready()
     child.stopping.wait()
-    print(f"{child.name} stopped", flush=True)
+    say(f"{child.name} stopped")
 
 
 def stubborn(child):
@@ -180,7 +197,7 @@ def stubborn(child):
 
 
 def crashing(child):
-    print(f"{child.name} began", flush=True)
+    say(f"{child.name} began")
     raise RuntimeError("it cannot work")
 
 
@@ -189,5 +206,17 @@ def misconfigured(child):
 
 
 def leaving(child):
-    print(f"{child.name} began", flush=True)
+    say(f"{child.name} began")
     sys.exit(0)
+
+
+def fragile(child, broken):
+    if Path(broken).exists():
+        raise RuntimeError("broken")
+    child.ready()
+    child.stopping.wait()
+
+
+def asking(child):
+    say(f"FIGURES is {os.environ['FIGURES']}")  # noqa: TID251
+    child.stopping.wait()

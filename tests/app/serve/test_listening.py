@@ -22,8 +22,14 @@ def test_any_free_port_is_the_same_for_all_addresses_of_a_name(opened):
 
 
 @pytest.mark.parametrize(
-    ("host", "address"), [("0.0.0.0", "127.0.0.1"), ("", "127.0.0.1"), ("::", "127.0.0.1"),
-                          ("::", "::1"), ("::1", "::1")]  # fmt: skip
+    ("host", "address"),
+    [
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("", "127.0.0.1"),
+        ("::", "127.0.0.1"),
+        ("::", "::1"),
+        ("::1", "::1"),
+    ],
 )
 def test_a_server_is_reached_where_it_listens(opened, host, address):
     if ":" in host + address and not socket.has_ipv6:

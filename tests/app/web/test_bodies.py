@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextvars import copy_context
 
 import pytest
 
@@ -17,7 +18,7 @@ def pool():
 
 
 def pump_of(chunks, pool, close=lambda: None):
-    return BodyPump(iter(chunks), close, pool, asyncio.get_running_loop())
+    return BodyPump(iter(chunks), close, copy_context(), pool, asyncio.get_running_loop())
 
 
 async def read_all(pump):
