@@ -36,9 +36,10 @@ class Follower:
             try:
                 self.snapshots.refresh()
                 if not is_loaded:
-                    self.snapshots.index.warm(self.warm)
                     is_loaded = True
                     self.ready()
+                    # Reads are answered from now on; the first that needs a column waits for it.
+                    self.snapshots.index.warm(self.warm)
                 self.snapshots.merge()
                 pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))
             except Exception:

@@ -68,8 +68,20 @@ def found(settings: Settings) -> Iterator[Database | None]:
 def look(settings: Settings) -> State:
     """Look at which revision the database is, without making it."""
     wanted = str(ScriptDirectory(str(files("app.db.migrations"))).get_current_head())
-    with found(settings) as database:
-        return State(current_revision(database) if database else None, wanted)
+    try:
+        with found(settings) as database:
+            return State(current_revision(database) if database else None, wanted)
+    except ServiceUnavailableError as error:
+        if is_to_be_made(settings.backend.database, str(error)):
+            return State(None, wanted)
+        raise
+
+
+def is_to_be_made(chosen: DatabaseSettings, reason: str) -> bool:
+    """Tell whether a database could only not be opened because it was not made yet."""
+    if isinstance(chosen, SqliteDatabase) or not chosen.should_create:
+        return False
+    return f'database "{chosen.database}" does not exist' in reason
 
 
 @contextmanager

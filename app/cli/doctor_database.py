@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from app.cli.database import DRIVERS, found, look, name_of, reason_of
+from app.cli.database import DRIVERS, found, is_to_be_made, look, name_of, reason_of
 from app.cli.doctor_checks import Check, fail, ok, size, warn
 from app.db.engine import Database
 from app.errors import CallboardError
-from app.settings import PostgresDatabase, Settings, SqliteDatabase
+from app.settings import DatabaseSettings, Settings, SqliteDatabase
 
 OLDEST_POSTGRES = 14
 LARGE_LOG = 1_000_000_000
@@ -38,9 +38,9 @@ def database(settings: Settings) -> Iterator[Check]:
         yield _unreachable(chosen, error)
 
 
-def _unreachable(chosen: SqliteDatabase | PostgresDatabase, error: Exception) -> Check:
+def _unreachable(chosen: DatabaseSettings, error: Exception) -> Check:
     reason = str(error) if isinstance(error, CallboardError) else reason_of(error)
-    if isinstance(chosen, PostgresDatabase) and "does not exist" in reason and chosen.should_create:
+    if is_to_be_made(chosen, reason):
         return warn("database", reason, "Nothing: serve and migrate make it, if they may")
     return fail("database", reason, "Look at backend.database, and whether the database runs")
 

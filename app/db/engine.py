@@ -141,7 +141,7 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
         "synchronous = NORMAL",
         "foreign_keys = ON",
         f"mmap_size = {MMAP_SIZE}",
-        "cache_size = -65536",
+        "cache_size = -8192",
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")

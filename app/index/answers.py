@@ -110,7 +110,7 @@ class Answers:
             for place, ref in enumerate(refs):
                 if ref in by_ref:
                     found[place] = by_ref[ref]
-                elif False:
+                elif found[place] in rows:
                     found[place] = None
         return found
 

@@ -1,6 +1,6 @@
 """The base of the index: arrays that never change, shared by all readers without a lock.
 
-Rows are kept by key, then by term, then by id. Under a key, terms that several entities have come
+Rows are kept by key, then by term. Under a key, terms that several entities have come
 first, each with the place where its postings start; most terms belong to one entity only (names,
 uids, urls), and for those the place follows from their rank, so that they cost 12 bytes each.
 """
@@ -67,7 +67,7 @@ class Postings:
         return found
 
     def of(self, ordinal: int) -> U32:
-        """List the entities that have a term, ascending."""
+        """List the entities that have a term."""
         shared = len(self.starts)
         if ordinal >= shared:
             place = self.alone + ordinal - shared

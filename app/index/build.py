@@ -157,7 +157,6 @@ def _arrange(pieces: Sequence[Groups]) -> _Part:
     terms = terms[first[arranged]]
     counts, alone, codes = counts[arranged], alone[arranged], codes[arranged]
     starts = np.cumsum(counts) - counts
-    _sort_within(ids, originals, starts, counts)
     ids_per_key = np.bincount(codes, weights=counts, minlength=len(keys)).astype(np.intp)
     key_starts = (np.cumsum(ids_per_key) - ids_per_key)[codes]
     own = originals[starts]
@@ -185,16 +184,6 @@ def _terms_with(places: Places, starts: Places) -> Places:
     """List the terms inside of which (not at whose start) there is one of the places."""
     terms = np.searchsorted(starts, places, side="right") - 1
     return np.unique(terms[places != starts[terms]])
-
-
-def _sort_within(ids: U32, originals: U32, starts: Places, counts: Places) -> None:
-    """Make the ids of each term ascend, where they do not yet."""
-    unsorted = _terms_with(np.flatnonzero(ids[1:] < ids[:-1]) + 1, starts)
-    if len(unsorted):
-        places = spans(starts[unsorted], counts[unsorted])
-        ranks = np.repeat(np.arange(len(unsorted), dtype=np.uint64), counts[unsorted])
-        order = places[np.argsort((ranks << np.uint64(32)) | ids[places], kind="stable")]
-        ids[places], originals[places] = ids[order], originals[order]
 
 
 def _assemble(entities: Entities, parts: Sequence[_Part]) -> Base:

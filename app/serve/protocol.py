@@ -31,7 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(
         self, *args: Any, head_timeout: float, is_leaving: Callable[[], bool], **named: Any
-    ):
+    ) -> None:
         super().__init__(*args, **named)
         self._head_timeout = head_timeout
         self._is_leaving = is_leaving
@@ -86,7 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._allow(LINGER)
 
     def shutdown(self) -> None:
-        if self.cycle is None:
+        if self.cycle is None or self._in_head:
             self._allow(FIRST_REQUEST)
         else:
             super().shutdown()

@@ -464,10 +464,17 @@ def test_refreshing_nothing_is_not_found(api):
     assert found == (404, "NotFoundError", "Entity component:default/nope not found")
 
 
+def test_what_no_database_can_hold_is_not_asked_for(api):
+    assert api.post("/refresh", {"entityRef": "component:default/\0"}).status_code == 404
+    assert api.delete("/entities/by-uid/%00").status_code == 204
+    assert api.commands.told == []
+
+
 def test_a_token_in_a_refresh_is_verified(api):
     body = {"entityRef": "component:default/web", "authorizationToken": "wrong"}
     assert error_of(api.post("/refresh", body)) == (401, "AuthenticationError", "Illegal token")
     assert api.commands.told == []
+    assert api.post("/refresh", {**body, "authorizationToken": "ci"}).status_code == 200
 
 
 def test_an_entity_is_deleted_in_the_name_of_the_caller(api):

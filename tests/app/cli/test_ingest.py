@@ -13,7 +13,7 @@ from app.cli.catalog_files import FoundFile
 from app.cli.ingest_roots import roots
 from app.cli.ingest_sources import is_git
 from app.cli.main import INTERRUPTED
-from tests.app.cli.command import RULES, component, document, run, run_json, start
+from tests.app.cli.command import RULES, at_terminal, component, document, run, run_json, start
 from tests.app.scm.git_server import Origin
 from tests.app.scm.web_server import web_server
 
@@ -257,7 +257,7 @@ def test_a_database_that_cannot_be_opened_is_one_clear_line():
 
 
 def test_an_interrupt_stops_between_batches_and_another_run_goes_on(own_folder):
-    many = "---\n".join(component(f"c{number}") for number in range(20_000))
+    many = "---\n".join(component(f"c{number}") for number in range(8_000))
     Path("many.yaml").write_text(many)
     process = start("ingest", "many.yaml", cwd=own_folder)
     database = own_folder / ".callboard" / "callboard.sqlite"
@@ -270,8 +270,20 @@ def test_an_interrupt_stops_between_batches_and_another_run_goes_on(own_folder):
     assert process.returncode == INTERRUPTED, err
     assert "run it again to go on" in err
     assert "stopped\tread=" in out
-    assert 0 < _count(database) < 20_000
+    assert 0 < _count(database) < 8_001
     assert "Traceback" not in err
+    assert run_json("ingest", "many.yaml")["kinds"]["Component"] == 8_000
+
+
+def test_a_terminal_gets_tables_and_a_progress_line(own_folder):
+    Path("a.yaml").write_text(component("web"))
+    Path("b.yaml").write_text(component("\x1b]0;title\x07", owner=""))
+
+    text = at_terminal("ingest", "a.yaml", "b.yaml", cwd=own_folder)
+
+    assert "unchanged" in text
+    assert "1 problem" in text
+    assert "\x1b]0;" not in text
 
 
 def _count(database: Path) -> int:

@@ -103,6 +103,7 @@ keys = st.sampled_from(
         "nothing",
     ]
 )
+common_keys = st.sampled_from(["metadata.title", "metadata.tags", "metadata.tags.ab", "spec.type"])
 terms = st.one_of(
     words,
     st.text("ab%_\\ey ", min_size=1, max_size=4),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from app.index.build import IndexRow
 from app.index.index import EntityIndex
 from app.index.terms import DuplicateKeysError, encode_terms
-from app.model.query import AllOf, Position
+from app.model.query import AllOf, Contains, Has, HasPrefix, In, Not, Order, Position
 from tests.app.index import strategies as some
 from tests.app.index.naive import Naive
 
-IDS = st.integers(1, 20)
+IDS = st.integers(1, 12)
 
 
 def identity(owner: int, version: int) -> tuple[str, str, str]:
@@ -81,6 +85,20 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(columns=st.lists(some.keys, max_size=3), facets=st.lists(some.keys, max_size=3))
     def warm(self, columns: list[str], facets: list[str]) -> None:
         self.index.warm(columns, facets)
+
+    @rule(key=some.common_keys, version=st.integers(0, 1), data=st.data(), owner=IDS)
+    def ask_about_a_key_before_and_after_a_change(
+        self, key: str, version: int, data: st.DataObject, owner: int
+    ) -> None:
+        for _ in range(2):
+            everyone = self.index.match(AllOf())
+            order = some.Order(key)
+            page = self.index.page(everyone, order, 50)
+            assert page == self.naive.page(everyone, order, 50)
+            assert self.index.facets([key]) == self.naive.facets([key], None)
+            for search in (Contains("e", (key,)), HasPrefix(key, "a"), Has(key), Not(Has(key))):
+                assert set(self.index.match(search)) == self.naive.match(search)
+            self.put(data, owner, version)
 
     @rule(expression=some.expressions)
     def match(self, expression: some.Expression) -> None:
@@ -157,7 +175,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @invariant()
     def everyone_is_found_by_ref_and_uid(self) -> None:
-        for owner in range(1, 21):
+        for owner in range(1, 13):
             known = self.naive.entities.get(owner)
             ref = identity(owner, 0)[1]
             assert self.index.id_of(ref) == (owner if known else None)
@@ -170,9 +188,88 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 IndexMachine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=20,
+    max_examples=80,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestIndex = IndexMachine.TestCase
+
+
+class Interrupted:
+    """Documents whose reading is when something else happens."""
+
+    def __init__(self) -> None:
+        self.naive = Naive()
+        self.happens: list[Callable[[], None]] = []
+
+    def put(self, owner: int, title: str) -> IndexRow:
+        name, ref, uid = identity(owner, 0)
+        metadata = {"name": name, "uid": uid, "title": title}
+        self.naive.entities[owner] = ref, uid, {"kind": "API", "metadata": metadata}
+        return self.naive.row(owner)
+
+    def load_documents(self, ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        if self.happens:
+            self.happens.pop()()
+        return self.naive.load_documents(ids)
+
+
+def test_a_change_during_a_merge_is_not_lost():
+    source = Interrupted()
+    index = EntityIndex(source.load_documents)
+    index.load([source.put(owner, f"title {owner}") for owner in range(1, 9)], 1)
+    index.warm(["metadata.title"])
+    index.apply([(1, source.put(1, "first")), (2, source.put(2, "first"))], 2)
+    source.happens.append(
+        lambda: index.apply([(1, source.put(1, "second")), (3, None), (9, source.put(9, "new"))], 3)
+    )
+
+    index.merge()
+    del source.naive.entities[3]
+
+    assert not source.happens
+    assert set(index.match(In("metadata.title", ("first",)))) == {2}
+    assert set(index.match(AllOf())) == {1, 2, 4, 5, 6, 7, 8, 9}
+    page = index.page(index.match(AllOf()), Order("metadata.title"), 3)
+    assert [entry.value for entry in page.entries] == ["first", "new", "second"]
+    assert index.seq == 3
+
+
+def test_loading_anew_during_a_merge_wins():
+    source = Interrupted()
+    index = EntityIndex(source.load_documents)
+    index.load([source.put(1, "one")], 1)
+    index.warm(["metadata.title"])
+    index.apply([(1, source.put(1, "two"))], 2)
+    source.happens.append(lambda: index.load([source.put(5, "five")], 7))
+
+    index.merge()
+
+    assert not source.happens
+    assert set(index.match(AllOf())) == {5}
+    assert index.seq == 7
+
+
+def test_a_change_while_a_column_is_read_is_seen():
+    source = Interrupted()
+    index = EntityIndex(source.load_documents)
+    index.load([source.put(owner, f"title {owner}") for owner in range(1, 4)], 1)
+    everyone = index.match(AllOf())
+    source.happens.append(lambda: index.apply([(2, source.put(2, "a change"))], 2))
+
+    page = index.page(everyone, Order("metadata.title"), 2)
+
+    assert [entry.value for entry in page.entries] == ["a change", "title 1"]
+
+
+def test_an_empty_index_answers():
+    index = EntityIndex(Naive().load_documents)
+
+    everyone = index.match(AllOf())
+
+    assert len(index) == index.count(Has("kind")) == index.total(everyone, Order("kind")) == 0
+    assert index.page(everyone, None, 5) == index.page(everyone, Order("kind"), 5)
+    assert index.facets(["Kind", "kind"], everyone) == {"Kind": [], "kind": []}
+    assert index.id_of("component:default/x") is index.id_of_uid("u") is None
+    assert index.sorted_ids(everyone, [Order("kind")]).tolist() == []
