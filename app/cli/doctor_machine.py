@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -191,14 +192,16 @@ def _process_on(number: int) -> str:
     """Name the process that listens on a port, as far as Linux lets us see it."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(number)}
     for process in Path("/proc").glob("[0-9]*") if sockets else ():
-        try:
-            held = {os.readlink(link) for link in (process / "fd").iterdir()}  # noqa: PTH115
-            name = (process / "comm").read_text().strip()
-        except OSError:
-            continue
-        if held & sockets:
-            return f"{name} (pid {process.name})"
+        with suppress(OSError):  # it ended, or is another user's
+            if sockets.intersection(_open_files(process)):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
     return ""
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    for link in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed
+            yield os.readlink(link)  # noqa: PTH115 - the text, whatever it stands for
 
 
 def _listening_inodes(number: int) -> Iterator[str]:
