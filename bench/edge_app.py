@@ -9,7 +9,7 @@ from functools import partial
 from flask import Flask, Response
 
 from app.serve.child import Child
-from app.serve.listening import listen
+from app.serve.listening import listen_shares
 from app.serve.process import ChildSpec
 from app.serve.supervisor import Supervisor
 from app.serve.web import run_web
@@ -86,7 +86,9 @@ def web(child: Child, *, inline: bool) -> None:
 
 def serve(port: int, *, inline: bool) -> int:
     """Run two web processes behind the edge under the supervisor."""
-    sockets = tuple(listen("127.0.0.1", port))
     target = partial(web, inline=inline)
-    specs = [ChildSpec(f"web-{n}", target, sockets=sockets) for n in (1, 2)]
+    specs = [
+        ChildSpec(f"web-{number}", target, sockets=share.sockets, spares=share.spares)
+        for number, share in enumerate(listen_shares("127.0.0.1", port, 2), 1)
+    ]
     return Supervisor(specs).run()

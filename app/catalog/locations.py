@@ -93,7 +93,7 @@ def generated(location_type: str, target: str, presence: str = "") -> Entity:
     spec = {"type": location_type, "target": target}
     if presence:
         spec["presence"] = presence
-    metadata = {"name": generated_name(location_type, target), "namespace": "default"}
+    metadata = {"name": generated_name(location_type, target)}
     return Entity(
         {"apiVersion": API_VERSION, "kind": "Location", "metadata": metadata, "spec": spec},
         location,

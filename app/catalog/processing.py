@@ -124,7 +124,6 @@ class Processor:
         error = policies.check_fields(data)
         if error is not None:
             return error
-        data = policies.fill_namespace(data)
         error = self.kinds.validate(data)
         if error is not None:
             return error

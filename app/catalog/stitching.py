@@ -27,6 +27,7 @@ from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
 from app.logs import fields
+from app.model.policies import fill_namespace
 from app.model.uid import new_uid
 
 BATCH = 500
@@ -140,6 +141,7 @@ class Stitcher:
     def _compose(self, content: Claimed, around: _Around) -> _Final | None:
         ref_id = content.ref_id
         data: dict[str, Any] = orjson.loads(self.codec.unpack(content.document))
+        data = fill_namespace(data)
         metadata = data["metadata"]
         if content.parent == ORPHAN:
             metadata.setdefault("annotations", {})[ORPHAN_ANNOTATION] = "true"

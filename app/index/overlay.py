@@ -147,7 +147,7 @@ class Overlay:
         if self._by_uid:
             self._by_uid.discard((utf8(row.uid),), owner)
         for texts in self._texts.values():
-            pass
+            texts.forget(owner, row)
 
     @property
     def touched(self) -> FrozenBitMap:

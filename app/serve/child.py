@@ -36,10 +36,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What the supervisor gives the target of a process, as its first argument."""
+    """What the supervisor gives the target of a process, as its first argument.
+
+    It accepts from `sockets`, and from `spares` what their own processes leave waiting.
+    """
 
     name: str
     sockets: tuple[socket.socket, ...] = ()
+    spares: tuple[socket.socket, ...] = ()
     stopping: threading.Event = field(default_factory=threading.Event)
     ready: Callable[[], None] = _nothing
 
@@ -55,6 +59,7 @@ class Orders:
     target: Target
     args: tuple[Any, ...]
     sockets: tuple[int, ...]
+    spares: tuple[int, ...]
     status: int
 
 
@@ -62,8 +67,11 @@ def main(orders: IO[bytes]) -> None:
     """Run what is ordered, and exit with 0 if it returns."""
     asked = _hear_signals()
     order: Orders = pickle.load(orders)  # noqa: S301 - written by our own parent
-    sockets = tuple(socket.socket(fileno=number) for number in order.sockets)
-    child = Child(order.name, sockets, ready=lambda: _say_ready(order.status))
+    sockets, spares = (
+        tuple(socket.socket(fileno=number) for number in numbers)
+        for numbers in (order.sockets, order.spares)
+    )
+    child = Child(order.name, sockets, spares, ready=lambda: _say_ready(order.status))
     watch = threading.Thread(target=_wait_for_end, args=(asked, child.stopping), name="stop")
     watch.daemon = True
     watch.start()

@@ -1,9 +1,9 @@
 """The sockets a server listens on.
 
-The supervisor opens them once and every web worker accepts from the same ones. So the port is
-bound before any worker starts and stays bound whatever happens to one; connections that a dead
-worker had not accepted yet go to the next one. (With a socket per worker under `SO_REUSEPORT` they
-are reset, and a second server started by mistake silently shares the port.)
+The supervisor opens them once and keeps them, so that the port is bound before any web process
+starts and stays bound whatever happens to one. Each process has one of its own: the kernel spreads
+connections evenly among them, which processes that race for one socket do not. What a process does
+not accept, the others do (`app.serve.spares`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import ConfigError
@@ -24,6 +25,34 @@ STALLED_AFTER = 120
 PROBE_AFTER, PROBE_EVERY, PROBES = 60, 15, 4
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several processes listens on, and what the others do."""
+
+    sockets: tuple[socket.socket, ...]
+    spares: tuple[socket.socket, ...] = ()
+
+
+def listen_shares(
+    host: str, port: int, processes: int, stalled_after: float = STALLED_AFTER
+) -> list[Share]:
+    """Listen as `listen` does, once for each of so many processes."""
+    if processes == 1 or host.startswith(UNIX):
+        return [Share(tuple(listen(host, port, stalled_after)))] * processes
+    # Sockets that share a port are shared by whoever asks, also by a second server started by
+    # mistake; one that does not share finds out.
+    alone = listen(host, port, stalled_after)
+    port = alone[0].getsockname()[1]
+    close_all(alone)
+    opened = [
+        tuple(_listen_all(host, port, stalled_after, is_shared=True)) for _ in range(processes)
+    ]
+    return [
+        Share(own, tuple(sock for other in opened if other is not own for sock in other))
+        for own in opened
+    ]
+
+
 def listen(host: str, port: int, stalled_after: float = STALLED_AFTER) -> list[socket.socket]:
     """Listen on every address of `host`, or on a Unix socket if it is `unix:/path`.
 
@@ -32,6 +61,12 @@ def listen(host: str, port: int, stalled_after: float = STALLED_AFTER) -> list[s
     """
     if host.startswith(UNIX):
         return [_listen_unix(Path(host.removeprefix(UNIX)))]
+    return _listen_all(host, port, stalled_after, is_shared=False)
+
+
+def _listen_all(
+    host: str, port: int, stalled_after: float, *, is_shared: bool
+) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -44,7 +79,7 @@ def listen(host: str, port: int, stalled_after: float = STALLED_AFTER) -> list[s
             # The second address of a name gets the port that was free for the first.
             address = (address[0], opened[0].getsockname()[1], *address[2:])  # noqa: PLW2901
         try:
-            opened.append(_listen(family, address, stalled_after))
+            opened.append(_listen(family, address, stalled_after, is_shared=is_shared))
         except OSError as error:
             # A name like `localhost` may have an address of a family this machine lacks.
             if len(found) > 1 and family == socket.AF_INET6:
@@ -60,11 +95,17 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
 
 
 def _listen(
-    family: int, address: tuple[str | int, ...] | tuple[int, bytes], stalled_after: float
+    family: int,
+    address: tuple[str | int, ...] | tuple[int, bytes],
+    stalled_after: float,
+    *,
+    is_shared: bool,
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             only_six = address[0] != "::"
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only_six))

@@ -33,6 +33,7 @@ class ChildSpec:
     target: Target
     args: tuple[Any, ...] = ()
     sockets: tuple[socket.socket, ...] = ()
+    spares: tuple[socket.socket, ...] = ()
     overlaps: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,11 +51,12 @@ class Process:
         self.status, status = os.pipe()
         os.set_blocking(self.status, False)
         sockets = tuple(sock.fileno() for sock in spec.sockets)
-        orders = Orders(spec.name, spec.target, spec.args, sockets, status)
+        spares = tuple(sock.fileno() for sock in spec.spares)
+        orders = Orders(spec.name, spec.target, spec.args, sockets, spares, status)
         # Our own script by our own interpreter; its name is there for who reads `ps`.
         command = [sys.executable, "-P", str(ENTRY), spec.name]
         self._popen = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, pass_fds=(*sockets, status)
+            command, stdin=subprocess.PIPE, pass_fds=(*sockets, *spares, status)
         )
         os.close(status)
         with suppress(BrokenPipeError):  # it died at once; the supervisor will see that

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ import uvicorn
 from app.serve.child import Child
 from app.serve.listening import close_all
 from app.serve.protocol import HEAD_TIMEOUT, BoundedProtocol, SocketProtocol
+from app.serve.spares import SpareListener
 from app.web.edge import Edge, EdgeSettings, never
 from app.web.lifecycle import Lifecycle
 
@@ -49,11 +50,29 @@ class WebSettings:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own handling of signals: the process has one already."""
+    """uvicorn with a second kind of listening socket, and without its own handling of signals."""
+
+    def __init__(self, config: uvicorn.Config, spares: Sequence[socket]) -> None:
+        super().__init__(config)
+        self._spares = spares
+        self._spare_listener: SpareListener | None = None
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        protocol = partial(make, config=self.config, server_state=self.server_state, app_state={})
+        listener = SpareListener(self._spares, protocol, asyncio.get_running_loop())
+        listener.open()
+        self._spare_listener = listener
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        if self._spare_listener is not None:
+            self._spare_listener.close()
+        await super().shutdown(sockets)
 
 
 def run_web(
@@ -77,7 +96,7 @@ def run_web(
         if not child.stopping.is_set():
             _serve(child, app, lifecycle, settings, inline)
     finally:
-        close_all(child.sockets)
+        close_all((*child.sockets, *child.spares))
 
 
 def _serve(
@@ -114,7 +133,7 @@ def _serve(
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=round(settings.grace),
     )
-    process = _WebProcess(_Server(config), edge, lifecycle, settings, child)
+    process = _WebProcess(_Server(config, child.spares), edge, lifecycle, settings, child)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(process.serve(list(child.sockets)))
     edge.close()

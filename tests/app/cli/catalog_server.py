@@ -1,4 +1,4 @@
-"""A catalog on a real port with Backstage's ways: sign-in, refs verbatim, cursors that are base64."""
+"""A catalog on a real port with Backstage's ways: sign-in, refs verbatim, cursors in base64."""
 
 from __future__ import annotations
 
@@ -44,28 +44,25 @@ class CatalogServer:
 
     def answer(self, method: str, target: str, token: str, body: Any) -> tuple[int, Any]:
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
-        if path == "/api/auth/guest/refresh":
-            if self.lets_guests_in:
-                return 200, {"backstageIdentity": {"token": GUEST}}
+        if path == "/api/auth/guest/refresh" and self.lets_guests_in:
+            return 200, {"backstageIdentity": {"token": GUEST}}
+        if path.startswith("/api/auth/"):
             return 404, None
         if not self.is_open and token not in self.tokens:
             return 401, error("AuthenticationError", "Illegal token")
-        path = path.removeprefix("/api/catalog/entities/")
-        if path.startswith("by-name/"):
-            kind, namespace, name = path.split("/")[1:]
-            found = self.find(f"{kind}:{namespace}/{name}")
-            return (
-                (200, found)
-                if found
-                else (404, error("NotFoundError", f"No entity named '{name}'"))
-            )
-        if path == "by-refs":
+        asked = path.removeprefix("/api/catalog/entities/")
+        if asked == "by-refs":
             return 200, {"items": [self.find(ref) for ref in body["entityRefs"]]}
-        if path == "by-query":
-            if "bad" in query.get("filter", []):
-                return 400, error("InputError", "a bad filter")
+        if asked == "by-query" and "bad" in query.get("filter", []):
+            return 400, error("InputError", "a bad filter")
+        if asked == "by-query":
             return 200, self.page(method, query, body or {})
-        return 404, None
+        return self.by_name(*asked.split("/")[1:])
+
+    def by_name(self, kind: str, namespace: str, name: str) -> tuple[int, Any]:
+        found = self.find(f"{kind}:{namespace}/{name}")
+        missing = error("NotFoundError", f"No entity named '{name}'")
+        return (200, found) if found else (404, missing)
 
     def page(self, method: str, query: dict[str, list[str]], body: dict[str, Any]) -> Any:
         cursor = body.get("cursor") or query.get("cursor", [""])[0]

@@ -80,7 +80,7 @@ def test_warnings_of_the_configuration_are_warnings():
 
     found = run_json("doctor", "--offline")
 
-    assert ["warn"] == [c["status"] for c in found if "wrokers" in c["found"]]
+    assert [c["status"] for c in found if "wrokers" in c["found"]] == ["warn"]
 
 
 # The data directory

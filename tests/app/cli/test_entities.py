@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from app.cli.yaml_text import scalar_text, yaml_text
 from app.model import documents
-from tests.app.cli.catalog_server import GUEST
 from tests.app.cli.command import run, run_json
 
 
@@ -62,7 +61,7 @@ def test_get_of_what_is_no_ref_is_a_usage_error(server, ref):
 def test_without_a_token_the_guest_asks_once(server):
     run("query", "--server", server.url)
 
-    assert [path for _, path, _ in server.requests][0] == "/api/auth/guest/refresh"
+    assert server.requests[0][1] == "/api/auth/guest/refresh"
     assert len(server.requests) == 2
 
 
@@ -237,7 +236,7 @@ def test_a_filter_that_the_server_refuses_fails_in_its_words(server):
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.just("\n"))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS
-    | st.sampled_from(["yes", "0o17", "1e3", "0x1f", "~", "2024-01-01", "1_000", ".inf", "=", "<<"]),
+    | st.sampled_from(["yes", "0o17", "1e3", "0x1f", "~", "2024-01-01", "1_0", ".inf", "=", "<<"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=12,
 )  # fmt: skip

@@ -92,7 +92,7 @@ def test_a_file_that_is_named_is_checked_whatever_it_is_called():
 def test_a_file_that_is_given_twice_is_checked_once():
     write({"x/a.yaml": component("web")})
 
-    assert run_json("lint", "x", "x/a.yaml", os.path.abspath("x"))["findings"] == []
+    assert run_json("lint", "x", "x/a.yaml", Path("x").absolute())["findings"] == []
 
 
 def test_patterns_choose_and_leave_out_files():
@@ -187,10 +187,12 @@ def test_kinds_of_the_configuration_are_known_and_found():
     write(
         {
             "app.yaml": (
-                "catalog:\n  kinds:\n    - kind: Dataset\n      apiVersions: [data.example.com/v1]\n"
+                "catalog:\n  kinds:\n    - kind: Dataset\n      apiVersions: data.example.com/v1\n"
                 "      schema: {properties: {spec: {required: [source]}}}\n"
             ),
-            "x/d.yaml": "apiVersion: data.example.com/v1\nkind: Dataset\nmetadata: {name: a}\nspec: {}\n",
+            "x/d.yaml": component("a")
+            .replace("backstage.io/v1alpha1", "data.example.com/v1")
+            .replace("Component", "Dataset"),
         }
     )
 
@@ -213,10 +215,14 @@ def test_github_gets_commands_that_are_escaped(awkward):
     result = run("lint", "a,b: c%.yaml", "b.yaml", "--format", "github")
 
     assert result.stdout.splitlines() == [
-        "::error file=a%2Cb%3A c%25.yaml,line=1,col=1,title=callboard not-an-entity"
-        "::a document of a catalog file has to be an object, and this is none",
-        "::warning file=b.yaml,line=8,col=10,title=callboard wrong-kind"
-        '::spec.owner should name a Group or a User, but "component:x" is component:default/x',
+        (
+            "::error file=a%2Cb%3A c%25.yaml,line=1,col=1,title=callboard not-an-entity"
+            "::a document of a catalog file has to be an object, and this is none"
+        ),
+        (
+            "::warning file=b.yaml,line=8,col=10,title=callboard wrong-kind"
+            '::spec.owner should name a Group or a User, but "component:x" is component:default/x'
+        ),
     ]
     assert result.exit_code == 1
 
