@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from random import random
 
 from flask import Flask, Response
 
@@ -54,6 +55,8 @@ def add_streams(app: Flask) -> None:
     @app.get("/events")
     def events() -> Response:
         async def ticks() -> AsyncIterator[Event]:
+            yield Event('{"n":0}', event="log")
+            await asyncio.sleep(random())  # independent streams do not send at the same moment
             while True:
                 yield Event('{"n":1}', event="log")
                 await asyncio.sleep(1)
@@ -63,6 +66,8 @@ def add_streams(app: Flask) -> None:
     @app.get("/socket")
     def socket() -> Response:
         async def handler(opened: WebSocket) -> None:
+            await opened.send('{"channel":"none"}')
+            await asyncio.sleep(random())
             while True:
                 await opened.send('{"channel":"bench"}')
                 await asyncio.sleep(1)

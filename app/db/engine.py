@@ -32,6 +32,14 @@ WAL_BYTES = 8 * 1024 * 1024
 MMAP_SIZE = 1 << 31
 
 
+POSTGRES_SETTINGS = (
+    "SET lock_timeout = '30s'",
+    "SET idle_in_transaction_session_timeout = '5min'",
+    # A plan made while a table was small would be kept when it has grown.
+    "SET plan_cache_mode = force_custom_plan",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class HeldConnection(Statements):
     """A connection that one thread keeps, and the reading transactions on it."""
@@ -101,6 +109,8 @@ class Database:
             return HeldConnection(file, is_sqlite=True)
         options = self.engine.dialect.create_connect_args(url)[1]
         raw = psycopg.connect(**options, autocommit=True, connect_timeout=10)
+        for setting in POSTGRES_SETTINGS:
+            raw.execute(setting)
         return HeldConnection(raw, is_sqlite=False)
 
     def close(self) -> None:
@@ -161,8 +171,8 @@ def _postgres_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '30s'")
-            cursor.execute("SET idle_in_transaction_session_timeout = '5min'")
+            for setting in POSTGRES_SETTINGS:
+                cursor.execute(setting)
         connection.commit()
 
     return engine

@@ -104,7 +104,7 @@ def _update_sql(table: Table, columns: tuple[str, ...], is_sqlite: bool) -> str:
 
 
 def _unnest(table: Table, columns: tuple[str, ...]) -> str:
-    casts = ", ".join(f"%s::{_postgres_type(table.c[name].type)}[]" for name in columns)
+    casts = ", ".join(f"%b::{_postgres_type(table.c[name].type)}[]" for name in columns)
     return f"unnest({casts})"
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine
 from typing import Any
 
 from app.web.asgi import Message, Receive, Send, WireHeaders
-from app.web.streams import Event, EventSource, OpenSocket, close_source
+from app.web.streams import EventSource, OpenSocket, close_source
 
 log = logging.getLogger(__name__)
 
@@ -65,23 +64,49 @@ class LiveStreams:
 
     async def _pump(self, source: EventSource, send: Send) -> None:
         events = aiter(source)
-        upcoming = asyncio.ensure_future(_next(events))
+        quiet = _Quiet(send, self._comment_every)
         try:
-            while True:
-                await asyncio.wait({upcoming}, timeout=self._comment_every)
-                if not upcoming.done():
-                    await send(_more(COMMENT))
-                    continue
-                event = upcoming.result()
-                if event is None:
-                    return
+            async for event in events:
+                quiet.broken()
                 await send(_more(event.encode()))
-                upcoming = asyncio.ensure_future(_next(events))
         finally:
-            upcoming.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await upcoming
+            quiet.end()
             await close_source(events)
+
+
+class _Quiet:
+    """Sends a comment whenever a stream has sent nothing for a while.
+
+    Its timer is set once in that while, not once for each event.
+    """
+
+    def __init__(self, send: Send, every: float) -> None:
+        self._send = send
+        self._every = every
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._timer = self._loop.call_later(every, self._look)
+        self._comment: asyncio.Task[None] | None = None
+
+    def broken(self) -> None:
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+
+    def _look(self) -> None:
+        left = self._since + self._every - self._loop.time()
+        if left <= 0:
+            left = self._every
+            # A client that does not read has not taken the last one yet.
+            if self._comment is None or self._comment.done():
+                self._comment = self._loop.create_task(self._say())
+        self._timer = self._loop.call_later(left, self._look)
+
+    async def _say(self) -> None:
+        await self._send(_more(COMMENT))
 
 
 async def _until_gone(
@@ -119,10 +144,6 @@ async def _listen(receive: Receive, goodbye: str, inbox: _Socket | None) -> None
         if inbox is not None and message["type"] == "websocket.receive":
             text = message.get("text")
             await inbox.put(message["bytes"] if text is None else text)
-
-
-async def _next(events: AsyncIterator[Event]) -> Event | None:
-    return await anext(events, None)
 
 
 def _more(data: bytes) -> dict[str, object]:

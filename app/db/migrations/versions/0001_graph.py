@@ -15,6 +15,22 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# PostgreSQL would try its slow compression on every large value. What is compressed already, or is
+# all hashes, is left alone, and ready JSON gets the quick one where this server has it.
+POSTGRES_STORAGE = (
+    "ALTER TABLE searchable ALTER COLUMN terms SET STORAGE EXTERNAL",
+    "ALTER TABLE change ALTER COLUMN document SET STORAGE EXTERNAL",
+    "ALTER TABLE emission ALTER COLUMN document SET STORAGE EXTERNAL",
+    "ALTER TABLE emission ALTER COLUMN unprocessed SET STORAGE EXTERNAL",
+    """
+    DO $$ BEGIN
+        ALTER TABLE entity ALTER COLUMN document SET COMPRESSION lz4;
+    EXCEPTION WHEN feature_not_supported THEN
+        ALTER TABLE entity ALTER COLUMN document SET STORAGE EXTERNAL;
+    END $$
+    """,
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -207,6 +223,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_problem_emission_id", "problem", ["emission_id"], unique=False)
     op.execute(f"INSERT INTO sequence (id, seq, lineage) VALUES (1, 0, '{uuid.uuid4()}')")
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in POSTGRES_STORAGE:
+            op.execute(statement)
 
 
 def downgrade() -> None:
