@@ -7,10 +7,10 @@ sockets are held by a second process of this script. Prints a table.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import multiprocessing
 import os
 import re
+import selectors
 import shutil
 import socket
 import subprocess
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -130,39 +130,37 @@ def huge(port: int) -> float:
     return received / 1e6 / (time.perf_counter() - began)
 
 
-async def _hold(port: int, ready: Any) -> None:
+def _hold(port: int, ready: Any) -> None:
+    """Open all streams and read them, rarely, so as to take little time from the server."""
     head = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     head += f"Sec-WebSocket-Key: {KEY}\r\n"
-    opened = []
-    for path, headers in (("/events", ""), ("/socket", head)):
-        for _ in range(STREAMS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n{headers}\r\n".encode())
-            first = await reader.readuntil(b"\r\n")
-            if not first.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")):
-                raise SystemExit(first.decode())
-            opened.append((reader, writer))
-    received = [0] * len(opened)
-
-    async def read(number: int) -> None:
-        while data := await opened[number][0].read(4096):
-            received[number] += len(data)
-        raise ConnectionError(f"stream {number} was closed")
-
-    readers = [asyncio.ensure_future(read(number)) for number in range(len(opened))]
-    await asyncio.sleep(1.5)
-    ready.send(min(received) > 0)
-    await asyncio.gather(*readers)
-
-
-def _hold_main(port: int, ready: Any) -> None:
-    asyncio.run(_hold(port, ready))
+    received: dict[socket.socket, int] = {}
+    with selectors.DefaultSelector() as selector:
+        for path, headers in (("/events", ""), ("/socket", head)):
+            for _ in range(STREAMS):
+                sock = socket.create_connection(("127.0.0.1", port))
+                sock.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n{headers}\r\n".encode())
+                if not sock.recv(4096).startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")):
+                    raise ConnectionError("a stream was refused")
+                received[sock] = 0
+                selector.register(sock, selectors.EVENT_READ)
+        is_told = False
+        while True:
+            time.sleep(0.1)
+            for key, _ in selector.select(0):
+                sock = cast("socket.socket", key.fileobj)
+                received[sock] += len(sock.recv(4096))
+                if not received[sock]:
+                    raise ConnectionError("a stream was closed")
+            if not is_told and min(received.values()) > 0:
+                is_told = True
+                ready.send(True)
 
 
 @contextmanager
 def streams(port: int) -> Iterator[None]:
     here, there = multiprocessing.Pipe(duplex=False)
-    holder = multiprocessing.Process(target=_hold_main, args=(port, there), daemon=True)
+    holder = multiprocessing.Process(target=_hold, args=(port, there), daemon=True)
     holder.start()
     there.close()
     try:

@@ -56,7 +56,7 @@ def add_streams(app: Flask) -> None:
     def events() -> Response:
         async def ticks() -> AsyncIterator[Event]:
             yield Event('{"n":0}', event="log")
-            await asyncio.sleep(random())  # independent streams do not send at the same moment
+            await asyncio.sleep(random())  # noqa: S311 - streams do not send all at once
             while True:
                 yield Event('{"n":1}', event="log")
                 await asyncio.sleep(1)
@@ -67,7 +67,7 @@ def add_streams(app: Flask) -> None:
     def socket() -> Response:
         async def handler(opened: WebSocket) -> None:
             await opened.send('{"channel":"none"}')
-            await asyncio.sleep(random())
+            await asyncio.sleep(random())  # noqa: S311
             while True:
                 await opened.send('{"channel":"bench"}')
                 await asyncio.sleep(1)

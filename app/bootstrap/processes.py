@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flask import Flask
+from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import configured_sources, join_catalog
 from app.bootstrap.database import open_configured
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
+from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.config import load_config
 from app.db.engine import Database
 from app.logs import set_up_logging
@@ -26,7 +29,7 @@ from app.serve.listening import listen
 from app.serve.process import ChildSpec
 from app.serve.supervisor import Supervisor
 from app.serve.web import WebSettings, run_web
-from app.settings import Settings, read_settings
+from app.settings import PostgresDatabase, Settings, StaticAccess, read_settings
 from app.sync.service import SyncService
 from app.sync.worker import Worker
 from app.web.edge import EdgeSettings
@@ -82,14 +85,19 @@ def serve(
 
 def _specs(source: Source, settings: Settings, role: Role) -> list[ChildSpec]:
     specs = list[ChildSpec]()
+    # Every process writes its figures here, so that whichever is asked can tell them all.
+    folder = _metrics(settings)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
     if role in {"all", "web"}:
         sockets = tuple(listen(settings.backend.host, settings.backend.port))
         specs += [
-            ChildSpec(f"web-{number}", web, (source,), sockets)
+            ChildSpec(f"web-{number}", web, (source,), sockets, environment=environment)
             for number in range(1, settings.callboard.workers + 1)
         ]
     if role in {"all", "worker"}:
-        specs.append(ChildSpec("worker", work, (source,), overlaps=False))
+        specs.append(ChildSpec("worker", work, (source,), environment=environment, overlaps=False))
     return specs
 
 
@@ -101,8 +109,15 @@ def web(child: Child, source: Source) -> None:
     def start(lifecycle: Lifecycle) -> Flask:
         database = open_configured(settings.backend.database, settings.callboard.data_directory)
         catalog = join_catalog(settings, database)
-        app = make_app(settings, catalog, lifecycle)
-        follower = Follower(catalog.snapshots, child.stopping, lifecycle.ready, WARM)
+        registry = CollectorRegistry()
+        app = make_app(settings, catalog, lifecycle, registry, _metrics(settings))
+        follower = Follower(
+            catalog.snapshots,
+            child.stopping,
+            lifecycle.ready,
+            WARM,
+            IndexMetrics(registry).observe,
+        )
         threading.Thread(target=follower.run, name="index", daemon=True).start()
         return app
 
@@ -132,7 +147,8 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     """Join the background worker on an open database."""
     catalog = join_catalog(settings, database, stop=stop)
     sources = configured_sources(settings, catalog.processor.readers)
-    service = SyncService(database, catalog.ingest, sources)
+    metrics = RunMetrics(CollectorRegistry())
+    service = SyncService(database, catalog.ingest, sources, metrics.observe)
     return Worker(
         database,
         service,
@@ -141,8 +157,26 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     )
 
 
+def _metrics(settings: Settings) -> Path:
+    return settings.callboard.data_directory / "metrics"
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """List what no log line may show, wherever it turns up."""
+    tokens = [a.token for a in settings.backend.auth.external_access if isinstance(a, StaticAccess)]
+    database = settings.backend.database
+    if isinstance(database, PostgresDatabase) and database.password:
+        tokens.append(database.password)
+    return tokens
+
+
 def _log(settings: Settings) -> None:
     logging_settings = settings.callboard.logging
     for chatty in ("alembic", "apscheduler"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    set_up_logging(sys.stderr, form=logging_settings.format, level=logging_settings.level)
+    set_up_logging(
+        sys.stderr,
+        form=logging_settings.format,
+        level=logging_settings.level,
+        secrets=_secrets(settings),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 from flask import Flask
@@ -52,7 +53,13 @@ def is_quick(method: str, path: str) -> bool:
     return method in {"GET", "HEAD", "POST"} and _QUICK.match(path) is not None
 
 
-def make_app(settings: Settings, catalog: Catalog, lifecycle: Lifecycle) -> Flask:
+def make_app(
+    settings: Settings,
+    catalog: Catalog,
+    lifecycle: Lifecycle,
+    registry: CollectorRegistry,
+    shared_metrics: Path | None = None,
+) -> Flask:
     """Join the Flask app of one process."""
     access = AccessService(
         catalog.database,
@@ -70,10 +77,9 @@ def make_app(settings: Settings, catalog: Catalog, lifecycle: Lifecycle) -> Flas
         settings.backend.auth.is_default_policy_disabled,
         settings.backend.lifecycle.startup_request_pause_timeout.total_seconds(),
     )
-    registry = CollectorRegistry()
     blueprints = [
         health_routes(lifecycle, settings.backend.health_headers),
-        metrics_routes(registry),
+        metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         catalog_routes(
             barrier,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.catalog.snapshot import Snapshots
+from app.index.index import EntityIndex
 
 log = logging.getLogger(__name__)
 # How often an idle process looks for changes; a read never waits for it.
@@ -26,6 +27,7 @@ class Follower:
     stop: threading.Event
     ready: Callable[[], None]
     warm: Sequence[str] = ()
+    observe: Callable[[EntityIndex], None] = lambda _: None
 
     def run(self) -> None:
         """Follow until told to stop. Failures are logged and tried again, ever more slowly."""
@@ -41,6 +43,7 @@ class Follower:
                     # Reads are answered from now on; the first that needs a column waits for it.
                     self.snapshots.index.warm(self.warm)
                 self.snapshots.merge()
+                self.observe(self.snapshots.index)
                 pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))
             except Exception:
                 # The edge of a background thread: the database may come back.

@@ -15,6 +15,7 @@ import orjson
 from app.errors import CallboardError, InputError
 from app.model import documents
 from app.model.yaml_wording import Fault
+from app.scm.addresses import is_url
 from app.scm.readers import Readers
 from app.scm.reading import spoken
 
@@ -65,7 +66,7 @@ class Placeholders:
 
     def _resolve(self, key: str, target: str, pointer: str) -> Any:
         kind, _, base = self.base.partition(":")
-        if kind != "url":
+        if kind != "url" and not is_url(target):
             raise PlaceholderError(
                 f"Placeholder {key} could not form a URL out of {base} and {target}", pointer
             )

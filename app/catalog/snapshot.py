@@ -140,6 +140,12 @@ class Snapshots:
         finally:
             sql.close()
 
+    def close(self) -> None:
+        """Close this thread's connection; other threads' go with them."""
+        if getattr(self._held, "sql", None) is not None:
+            self._held.sql.close()
+            self._held.sql = None
+
     def refresh(self) -> int:
         """Bring the index up to date, so that the next reader need not; answer its state."""
         with self.open() as snapshot:

@@ -211,7 +211,7 @@ signing_key = Table(
     "signing_key",
     metadata,
     Column("kid", Text, primary_key=True),
-    Column("plugin", Text, nullable=False),  # "auth" signs for users, others for themselves
+    Column("plugin", Text, nullable=False),  # "auth" signs for users, "plugin:<id>" for services
     Column("jwk", Text, nullable=False),  # JSON
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),

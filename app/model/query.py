@@ -113,7 +113,7 @@ class FacetCount(NamedTuple):
     """
 
     value: str
-    count: int
+    count: int  # type: ignore[assignment]  # what it is called on the wire
 
 
 def keys_of(expression: Expression) -> Iterable[str]:

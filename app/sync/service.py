@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.catalog.emission import Flaw
+from app.catalog.emission import Counts, Flaw
 from app.catalog.ingest import Ingest, Report, StoppedError
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import CallboardError, NotFoundError
 from app.logs import fields
 from app.model.uid import new_uid
-from app.ports import Ingestor
+from app.ports import Fingerprinted, Ingestor
 from app.sync.store import SyncStore
 
 log = logging.getLogger(__name__)
@@ -39,31 +40,50 @@ class SyncService:
     database: Database
     ingest: Ingest
     sources: Mapping[str, Source]
+    observe: Callable[[str, str, float, Counts], None] = lambda *_: None
+    # What sources held when they were last read in full, by this process.
+    _fingerprints: dict[str, str] = field(default_factory=dict)
 
     def run(self, name: str) -> Report:
         """Run a source and record it; a failure is recorded, logged and raised."""
         source = self.sources.get(name)
         if source is None:
             raise NotFoundError(f"No source named {name!r}; known: {', '.join(self.sources)}")
+        fingerprint = self._fingerprint(source)
+        if fingerprint and fingerprint == self._fingerprints.get(name):
+            log.debug("source unchanged", extra=fields(source=name))
+            return Report()
+        started = time.monotonic()
         run_id = new_uid()
         with self.database.begin() as connection:
             SyncStore(Statements.on(connection)).start_run(run_id, name, datetime.now(UTC))
+        state, report, reason = "failed", Report(), None
         try:
             report = self.ingest.source(name, source.ingestor)
+            state = "done"
         except StoppedError:
-            self._finish(run_id, "stopped", Report(), None)
+            state = "stopped"
             raise
         except CallboardError as error:
-            self._finish(run_id, "failed", Report(), str(error))
-            log.warning("run failed", extra=fields(source=name, run=run_id, reason=str(error)))
+            reason = str(error)
+            log.warning("run failed", extra=fields(source=name, run=run_id, reason=reason))
             raise
         except Exception as error:
-            self._finish(run_id, "failed", Report(), type(error).__name__)
+            reason = type(error).__name__
             raise
-        self._finish(run_id, "done", report, None)
+        finally:
+            self._finish(run_id, state, report, reason)
+            self.observe(name, state, time.monotonic() - started, report.counts)
+        self._fingerprints[name] = fingerprint
         log.info("run done", extra=fields(source=name, run=run_id, **report.counts.as_dict()))
         log_flaws(report.flaws)
         return report
+
+    def _fingerprint(self, source: Source) -> str:
+        """Ask the source what stands for its next snapshot, if it can tell."""
+        if not isinstance(source.ingestor, Fingerprinted):
+            return ""
+        return source.ingestor.fingerprint()
 
     def _finish(self, run_id: str, state: str, report: Report, error: str | None) -> None:
         with self.database.begin() as connection:
