@@ -154,7 +154,7 @@ def _hold(port: int, ready: Any) -> None:
                     raise ConnectionError("a stream was closed")
             if not is_told and min(received.values()) > 0:
                 is_told = True
-                ready.send(True)
+                ready.send("all receive")
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from app.catalog.lint_rules import (
     Complaint,
     pointer_to,
 )
-from app.index.terms import DuplicateKeysError, index_rows
+from app.index.terms import DuplicateKeysError, encode_terms
 from app.model.kinds import Kind, KindRegistry
 from app.model.policies import check_fields
 from app.model.schemas import ENTITY
@@ -206,7 +206,7 @@ def _foreign(kinds: Sequence[Kind], version: str, name: str) -> Complaint:
 
 def _duplicate_keys(data: Mapping[str, Any]) -> Iterator[Complaint]:
     try:
-        index_rows(data)
+        encode_terms(data)
     except DuplicateKeysError as error:
         yield Complaint(DUPLICATE_KEY, "", str(error))
 

@@ -21,6 +21,7 @@ from app.scm.files import FileReader, read_regular
 from app.scm.globs import has_magic
 
 KEYS = ("$text", "$json", "$yaml")
+MARKS = tuple(key.encode() for key in KEYS)
 LARGEST = 10 * 1024 * 1024
 _REPOSITORY_MARKS = (".git", ".hg", ".jj")
 

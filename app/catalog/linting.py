@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from app.catalog.lint_entities import EntityChecks
-from app.catalog.lint_neighbours import Folder, fill_placeholders, missing_targets
+from app.catalog.lint_neighbours import (
+    MARKS,
+    Filled,
+    Folder,
+    fill_placeholders,
+    missing_targets,
+)
 from app.catalog.lint_references import Mention, references
 from app.catalog.lint_rules import (
     DANGLING,
@@ -164,23 +170,20 @@ class Linter:
         """Lint one file by itself."""
         items = documents.parse(file.data, _LOCATION, self.limits)
         starts = [item.line for item in items if isinstance(item, Entity)]
+        folder = Folder.of(file.path) if file.path else None
         text = Places(file, starts)
         report = LintReport(1)
         for item in items:
             if isinstance(item, Problem):
                 report.findings.append(_unreadable(file.name, item))
             else:
-                self._lint_entity(item, text, report)
+                self._lint_entity(item.line, _filled(item, file, folder), text, report)
         if not items:
             report.findings.append(Finding(EMPTY, "there is no entity in it", file.name, 1, 1))
         return _as_template(report, text) or report
 
-    def _lint_entity(self, entity: Entity, text: Places, report: LintReport) -> None:
-        folder = Folder.of(text.file.path) if text.file.path else None
-        filled = fill_placeholders(entity.data, folder)
+    def _lint_entity(self, line: int, filled: Filled, text: Places, report: LintReport) -> None:
         complaints = [*filled.complaints, *self._checks.check(filled.data, filled.unknown)]
-        if folder is not None:
-            complaints += missing_targets(filled.data, folder)
         ref = _ref(filled.data)
         kind = self._checks.kind_of(filled.data)
         mentions = list[Mention]()
@@ -190,9 +193,9 @@ class Linter:
                     mentions.append(found)
                 else:
                     complaints.append(found)
-        report.findings += (text.finding(c, entity.line, ref) for c in complaints)
+        report.findings += (text.finding(complaint, line, ref) for complaint in complaints)
         if ref:
-            report.entities.append(LintedEntity(ref, entity.line, text, tuple(mentions)))
+            report.entities.append(LintedEntity(ref, line, text, tuple(mentions)))
 
 
 def dangling(report: LintReport, known: Container[str]) -> Iterator[Finding]:
@@ -212,6 +215,16 @@ def targets(report: LintReport) -> list[str]:
     found = (str(m.target) for entity in report.entities for m in entity.mentions)
     own = report.refs
     return [ref for ref in dict.fromkeys(found) if ref not in own]
+
+
+def _filled(entity: Entity, file: CatalogText, folder: Folder | None) -> Filled:
+    """Look at what an entity says about other files, and fill in what they hold."""
+    filled = Filled(entity.data)
+    if any(mark in file.data for mark in MARKS):
+        filled = fill_placeholders(entity.data, folder)
+    if folder is not None:
+        filled.complaints += missing_targets(filled.data, folder)
+    return filled
 
 
 def _unreadable(name: str, problem: Problem) -> Finding:

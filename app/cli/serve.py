@@ -84,9 +84,8 @@ def listen_overrides(
         try:
             both = ListenSchema().load(written)  # type: ignore[arg-type] # it takes the text apart
         except ValidationError:
-            pass  # reading the settings will say so, with the place
-        else:
-            host, port = host or both.host, both.port if port is None else port
+            return {}  # reading the settings will say so, with the place
+        host, port = host or both.host, both.port if port is None else port
     return {f"{_LISTEN}.host": host, f"{_LISTEN}.port": port}
 
 

@@ -6,10 +6,11 @@ import asyncio
 import resource
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from socket import socket
+from threading import Thread
 from typing import TYPE_CHECKING, cast
 
 import uvicorn
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 # How long a running call may keep the event loop from the interpreter. Python's 5 ms add up with
 # several busy threads.
 SWITCH_INTERVAL = 0.001
-POLL = 0.1
+POLL = 0.05
+TICK = 1.0
 MAX_FILES = 65_536
 
 
@@ -56,6 +58,18 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._spares = spares
         self._spare_listener: SpareListener | None = None
+        self._exit = asyncio.Event()
+
+    def leave(self) -> None:
+        """Stop to accept, and end when the last connection is closed."""
+        self.should_exit = True
+        self._exit.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether it should exit.
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._exit.wait(), TICK)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -148,28 +162,33 @@ class _WebProcess:
     child: Child
 
     async def serve(self, sockets: list[socket]) -> None:
-        stop = asyncio.ensure_future(self._stop())
+        asked = asyncio.Event()
+        Thread(target=self._pass_on, args=(asyncio.get_running_loop(), asked), daemon=True).start()
+        stop = asyncio.ensure_future(self._stop(asked))
         if not self.settings.accepts_early:
             await self._until(lambda: self.lifecycle.is_ready)
-        if self.child.stopping.is_set():
-            self.server.should_exit = True
         announce = asyncio.ensure_future(self._announce())
         await self.server.serve(sockets=sockets)
         announce.cancel()
         stop.cancel()
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop, asked: asyncio.Event) -> None:
+        self.child.stopping.wait()
+        with suppress(RuntimeError):  # the loop ended by itself, with an error
+            loop.call_soon_threadsafe(asked.set)
 
     async def _announce(self) -> None:
         await self._until(lambda: self.server.started and self.lifecycle.is_ready)
         if not self.child.stopping.is_set():
             self.child.ready()
 
-    async def _stop(self) -> None:
-        await self._until(lambda: False)
+    async def _stop(self, asked: asyncio.Event) -> None:
+        await asked.wait()
         self.lifecycle.stop()
         await asyncio.sleep(self.settings.drain)
-        self.server.should_exit = True
-        # uvicorn stops to accept within a tenth of a second; a stream may begin until then.
+        self.server.leave()
         while True:
+            # A stream may still begin, on a connection that was there before.
             self.edge.close_streams()
             await asyncio.sleep(POLL)
 

@@ -237,9 +237,12 @@ def test_a_bomb_is_not_unpacked(site, reader):
     assert time.perf_counter() - began < 3
 
 
+TORN_GZIP = gzip.compress(b"x" * 500, mtime=0)[:-4]
+
+
 @pytest.mark.parametrize(
     ("body", "encoding"),
-    [(gzip.compress(b"x" * 500)[:-4], "gzip"), (b"not gzip", "gzip"), (b"x", "br"), (b"", "gzip")],
+    [(TORN_GZIP, "gzip"), (b"not gzip", "gzip"), (b"x", "br"), (b"", "gzip")],
 )
 def test_content_that_cannot_be_unpacked_is_an_error(site, reader, body, encoding):
     url = site.answer("/a.yaml", body, content_encoding=encoding)

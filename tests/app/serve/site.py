@@ -218,5 +218,5 @@ def fragile(child, broken):
 
 
 def asking(child):
-    say(f"FIGURES is {os.environ['FIGURES']}")  # noqa: TID251
+    say(f"FIGURES is {os.environ['FIGURES']}")
     child.stopping.wait()

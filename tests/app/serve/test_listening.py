@@ -1,11 +1,12 @@
 """Where a server listens, and what it says when it cannot."""
 
 import socket
+from contextlib import suppress
 
 import pytest
 
 from app.errors import ConfigError
-from app.serve.listening import close_all, listen
+from app.serve.listening import close_all, listen, listen_shares
 
 
 @pytest.fixture
@@ -80,3 +81,47 @@ def test_a_file_is_not_replaced_by_a_unix_socket(tmp_path):
         listen(f"unix:{path}", 0)
 
     assert path.read_text() == "precious"
+
+
+def test_processes_share_a_port_with_a_socket_each(opened):
+    shares = listen_shares("127.0.0.1", 0, 3)
+    opened += [sock for share in shares for sock in share.sockets]
+
+    assert len({sock.fileno() for sock in opened}) == 3
+    assert len({sock.getsockname() for sock in opened}) == 1
+    for share in shares:
+        assert set(share.spares) == set(opened) - set(share.sockets)
+
+
+def test_connections_are_spread_over_the_shares(opened):
+    shares = listen_shares("127.0.0.1", 0, 2)
+    opened += [sock for share in shares for sock in share.sockets]
+    clients = [socket.create_connection(opened[0].getsockname()) for _ in range(60)]
+    counts = []
+    for sock in tuple(opened):
+        sock.settimeout(0.05)
+        accepted = []
+        with suppress(TimeoutError):
+            while True:
+                accepted.append(sock.accept()[0])
+        counts.append(len(accepted))
+        close_all(accepted)
+    close_all(clients)
+
+    assert sum(counts) == 60
+    assert min(counts) > 10
+
+
+def test_a_second_server_cannot_share_the_port_by_mistake(opened):
+    shares = listen_shares("127.0.0.1", 0, 2)
+    opened += [sock for share in shares for sock in share.sockets]
+
+    with pytest.raises(ConfigError, match="Address already in use"):
+        listen_shares("127.0.0.1", opened[0].getsockname()[1], 2)
+
+
+def test_processes_share_the_one_unix_socket_there_is(opened, tmp_path):
+    shares = listen_shares(f"unix:{tmp_path}/callboard.sock", 0, 2)
+    opened += shares[0].sockets
+
+    assert shares[0] == shares[1]

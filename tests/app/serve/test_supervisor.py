@@ -21,7 +21,7 @@ HEAD = """
 import logging, sys
 sys.path.insert(0, {root!r})
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-from app.serve.listening import listen
+from app.serve.listening import listen, listen_shares
 from app.serve.process import ChildSpec
 from app.serve.supervisor import Patience, Supervisor
 from tests.app.serve import site
@@ -42,7 +42,7 @@ class Supervised:
 
     def __init__(self, code):
         # A session of its own: the test's terminal sends nothing, and nothing is left behind.
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [sys.executable, "-c", HEAD.format(root=str(ROOT)) + code],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -126,9 +126,11 @@ def ask(port, path="/hello/x"):
 
 
 TWO_WEBS_AND_A_WORKER = """
-sockets = tuple(listen("127.0.0.1", {port}))
 run(
-    ChildSpec("web-1", site.web, sockets=sockets), ChildSpec("web-2", site.web, sockets=sockets),
+    *(
+        ChildSpec(f"web-{{number}}", site.web, sockets=share.sockets, spares=share.spares)
+        for number, share in enumerate(listen_shares("127.0.0.1", {port}, 2), 1)
+    ),
     ChildSpec("worker", site.background, overlaps=False),
 )
 """
@@ -183,6 +185,22 @@ def test_no_connection_is_lost_when_the_only_web_process_dies(supervise, port):
     os.kill(supervised.pids("web")[0], signal.SIGKILL)
 
     assert b"hello" in ask(port)  # it waited in the queue of the port for the next process
+
+
+def test_a_process_that_hangs_is_stood_in_for(supervise, port):
+    supervised = supervise(TWO_WEBS_AND_A_WORKER.format(port=port))
+    supervised.wait_for("all ready")
+    (hanging,) = supervised.pids("web-1")
+    os.kill(hanging, signal.SIGSTOP)
+
+    began = time.monotonic()
+    for _ in range(12):
+        assert b"hello" in ask(port)
+
+    assert time.monotonic() - began < 5
+    os.kill(hanging, signal.SIGCONT)
+    supervised.signal(signal.SIGTERM)
+    assert supervised.wait() == 0
 
 
 def test_children_end_when_the_supervisor_is_killed(supervise, port):

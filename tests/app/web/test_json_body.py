@@ -83,7 +83,7 @@ def test_a_compressed_body_is_measured_as_it_is_inflated():
     assert error.properties["received"] == 20_001
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b'{"a":1}')[:-9]])
+@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b'{"a":1}', mtime=0)[:-9]])
 def test_a_damaged_body_is_refused(data):
     assert refusal(data, headers={"Content-Encoding": "gzip"}).status == 400
 
