@@ -171,13 +171,15 @@ class Linter:
         items = documents.parse(file.data, _LOCATION, self.limits)
         starts = [item.line for item in items if isinstance(item, Entity)]
         folder = Folder.of(file.path) if file.path else None
+        is_marked = any(mark in file.data for mark in MARKS)
         text = Places(file, starts)
         report = LintReport(1)
         for item in items:
             if isinstance(item, Problem):
                 report.findings.append(_unreadable(file.name, item))
             else:
-                self._lint_entity(item.line, _filled(item, file, folder), text, report)
+                filled = _filled(item, folder, is_marked=is_marked)
+                self._lint_entity(item.line, filled, text, report)
         if not items:
             report.findings.append(Finding(EMPTY, "there is no entity in it", file.name, 1, 1))
         return _as_template(report, text) or report
@@ -217,11 +219,9 @@ def targets(report: LintReport) -> list[str]:
     return [ref for ref in dict.fromkeys(found) if ref not in own]
 
 
-def _filled(entity: Entity, file: CatalogText, folder: Folder | None) -> Filled:
+def _filled(entity: Entity, folder: Folder | None, *, is_marked: bool) -> Filled:
     """Look at what an entity says about other files, and fill in what they hold."""
-    filled = Filled(entity.data)
-    if any(mark in file.data for mark in MARKS):
-        filled = fill_placeholders(entity.data, folder)
+    filled = fill_placeholders(entity.data, folder) if is_marked else Filled(entity.data)
     if folder is not None:
         filled.complaints += missing_targets(filled.data, folder)
     return filled

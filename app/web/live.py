@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
-from app.web.asgi import Message, Receive, Send, WireHeaders
+from app.web.asgi import Receive, Send, WireHeaders
 from app.web.streams import EventSource, OpenSocket, close_source
 
 log = logging.getLogger(__name__)
@@ -178,19 +179,18 @@ class _Socket:
         return await self._unread.get()
 
     async def send(self, message: str | bytes) -> None:
-        if not self._closed:
-            kind = "text" if isinstance(message, str) else "bytes"
-            await self._pass_on({"type": "websocket.send", kind: message})
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        if not self._closed:
-            self._closed = True
-            await self._pass_on({"type": "websocket.close", "code": code, "reason": reason})
-
-    async def _pass_on(self, message: Message) -> None:
+        if self._closed:
+            return
+        kind = "text" if isinstance(message, str) else "bytes"
         try:
-            await self._send(message)
+            await self._send({"type": "websocket.send", kind: message})
         except OSError as error:
             # ASGI's way to say that the client is gone, when it is seen here first.
             self._closed = True
             raise asyncio.CancelledError from error
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if not self._closed:
+            self._closed = True
+            with suppress(OSError):  # the client was quicker
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})

@@ -8,6 +8,7 @@ import orjson
 import pytest
 import schemathesis
 from marshmallow import fields
+from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import join_catalog
 from app.bootstrap.web import NOT_SERVED, make_app
@@ -48,7 +49,7 @@ def app(tmp_path_factory):
     migrate(database)
     lifecycle = Lifecycle()
     lifecycle.ready()
-    yield make_app(settings, join_catalog(settings, database), lifecycle)
+    yield make_app(settings, join_catalog(settings, database), lifecycle, CollectorRegistry())
     database.close()
 
 

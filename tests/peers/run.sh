@@ -79,6 +79,15 @@ ask() {
   server=
 }
 
+# ingest OUT ARGUMENT…: read files into the database; problems in them are what we want to see.
+ingest() {
+  local out=$1
+  shift
+  callboard ingest "${options[@]}" --json "$@" > "$out" 2> "$work/ingest.log" || [ $? = 1 ]
+  [ -s "$out" ] || { tail -n 20 "$work/ingest.log"; return 1; }
+}
+
+export NODE_NO_WARNINGS=1
 failed=0
 cd "$root"
 configure demo catalog-info/app-config.yaml "$work/access.yaml"
@@ -93,10 +102,10 @@ if [ -d "$corpora" ]; then
     folders+=("$folder")
     echo
     configure raw "$work/corpora.yaml"
-    callboard ingest "${options[@]}" --json --pattern '**/*.yaml' "$folder" > "$work/raw.json" 2> "$work/ingest.log" || true
+    ingest "$work/raw.json" --pattern '**/*.yaml' "$folder"
     configure corpora "$work/corpora.yaml"
-    callboard ingest "${options[@]}" --json "$folder" > "$work/report.json" 2> "$work/ingest.log" || true
-    NODE_NO_WARNINGS=1 node "$here/corpora.mjs" "$folder" "$work/report.json" "$work/raw.json" || failed=1
+    ingest "$work/report.json" "$folder"
+    node "$here/corpora.mjs" "$folder" "$work/report.json" "$work/raw.json" || failed=1
   done
   configure corpora "$work/corpora.yaml" "$work/access.yaml"
   ask "${folders[@]}"
