@@ -47,6 +47,9 @@ WARM = (
     "metadata.tags",
     "relations.ownedby",
 )
+# The index frees arrays of many megabytes when it is merged. With a fixed threshold the C library
+# maps such blocks and gives them back; by default it would learn to keep them.
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 NEVER = timedelta(days=3650)
 
 
@@ -89,7 +92,7 @@ def _specs(source: Source, settings: Settings, role: Role) -> list[ChildSpec]:
     folder = _metrics(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), **MEMORY}
     if role in {"all", "web"}:
         sockets = tuple(listen(settings.backend.host, settings.backend.port))
         specs += [

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.catalog.snapshot import Snapshots
 from app.index.index import EntityIndex
+from app.index.memory import release_memory
 
 log = logging.getLogger(__name__)
 # How often an idle process looks for changes; a read never waits for it.
@@ -42,6 +43,7 @@ class Follower:
                     self.ready()
                     # Reads are answered from now on; the first that needs a column waits for it.
                     self.snapshots.index.warm(self.warm)
+                    release_memory()
                 self.snapshots.merge()
                 self.observe(self.snapshots.index)
                 pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))

@@ -8,7 +8,7 @@ that a file names, and nothing is written.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,8 @@ from app.model.kinds import KindRegistry
 from app.model.problem import Problem
 from app.model.ref import EntityRef
 
+# So many findings of one document get a place of their own.
+PLACED = 200
 _LOCATION = "this file"
 # Where expressions of the template languages in use begin.
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#")
@@ -65,6 +67,7 @@ class Places:
     file: CatalogText
     starts: Sequence[int]
     _lines: list[str] | None = None
+    _asked: Counter[int] = field(default_factory=Counter)
 
     @property
     def lines(self) -> list[str]:
@@ -75,7 +78,13 @@ class Places:
         return self._lines
 
     def place(self, start: int, pointer: str) -> tuple[int, int]:
-        """Find the line and column of a field in the document that starts on line `start`."""
+        """Find the line and column of a field in the document that starts on line `start`.
+
+        Each time the document is read again: beyond `PLACED` times its start has to do.
+        """
+        self._asked[start] += 1
+        if self._asked[start] > PLACED:
+            return start, 1
         end = next((line for line in self.starts if line > start), len(self.lines) + 1)
         document = "\n".join(self.lines[start - 1 : end - 1]).encode()
         line, column = documents.position_in(document, 1, pointer)

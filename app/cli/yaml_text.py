@@ -35,9 +35,11 @@ def yaml_text(value: Any) -> str:
 
 def scalar_text(value: Any) -> str:
     """Write a scalar, or an empty collection, on one line."""
+    has_lines = isinstance(value, str) and "\n" in value
     text: str = yaml.dump(
         value,
-        Dumper=_Dumper if not isinstance(value, str) or "\n" not in value else yaml.SafeDumper,
+        Dumper=yaml.SafeDumper if has_lines else _Dumper,
+        default_style='"' if has_lines else None,
         default_flow_style=True,
         allow_unicode=True,
         width=float("inf"),

@@ -35,7 +35,8 @@ def _nothing(*_: object) -> None:
 class Patience:
     """Times in seconds: for stopping, for becoming ready, and between restarts.
 
-    A process that lived for `settled` has no history of failures any more.
+    A process that lived for `settled` has no history of failures any more. A second request to stop
+    within `same` is the first one heard twice, as some tools signal both a process and its group.
     """
 
     stop: float = 30.0
@@ -43,6 +44,7 @@ class Patience:
     settled: float = 60.0
     first_delay: float = 0.5
     longest_delay: float = 30.0
+    same: float = 1.0
 
     def delay(self, failures: int) -> float:
         """Answer how long to wait before the next start, after so many failures in a row."""
@@ -84,6 +86,7 @@ class Supervisor:
         self._to_replace: deque[_Slot] = deque()
         self._replacing: _Slot | None = None
         self._stopping = False
+        self._stopping_since = 0.0
         self._announced = False
         self._result = 0
 
@@ -156,14 +159,19 @@ class Supervisor:
                 self._to_replace = deque(self._slots)
         elif number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}:
             if self._stopping:
-                log.warning("asked to stop again, killing what still runs")
-                for process in self._alive():
-                    process.kill()
+                self._stop_now()
             self._stop(f"received {signal.Signals(number).name}")
+
+    def _stop_now(self) -> None:
+        if time.monotonic() - self._stopping_since > self._patience.same:
+            log.warning("asked to stop again, killing what still runs")
+            for process in self._alive():
+                process.kill()
 
     def _stop(self, reason: str) -> None:
         if not self._stopping:
             self._stopping = True
+            self._stopping_since = time.monotonic()
             log.info("stopping: %s", reason)
             for process in self._alive():
                 process.terminate(self._patience.stop)

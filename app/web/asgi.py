@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -105,10 +104,3 @@ def error_body(scope: Scope, status: int, name: str, message: str, **details: ob
             "response": {"statusCode": status},
         }
     )
-
-
-def status_line(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)

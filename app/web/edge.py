@@ -12,23 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextvars import Context, copy_context
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from app.web.asgi import (
-    Environ,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    WireHeaders,
-    content_length,
-    environ_of,
-    error_body,
-    wire_headers,
-)
+from app.web.answers import Answer, Rest, call_wsgi, refuse, unsized
+from app.web.asgi import Environ, Message, Receive, Scope, Send, content_length, environ_of
 from app.web.bodies import BodyPump
 from app.web.live import LiveStreams
 from app.web.pool import Pool
@@ -40,10 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNTS = "callboard.edge.counts"
-JSON: WireHeaders = [(b"content-type", b"application/json; charset=utf-8")]
-# A body of announced length up to this is collected in one go.
-SMALL = 256 * 1024
-NO_BODY = frozenset({204, 304})
 UPGRADE = frozenset({b"connection", b"upgrade"})
 # Headers of a refused or accepted handshake that the WebSocket layer writes itself.
 HANDSHAKE = frozenset({b"content-type", b"content-length", b"connection", b"upgrade"})
@@ -75,23 +61,6 @@ class EdgeCounts:
     overloaded: int
     inline: int
     pooled: int
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What the WSGI app answered: a head, and a body that is whole or still to be pulled."""
-
-    status: int
-    headers: WireHeaders
-    body: bytes
-    rest: _Rest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    chunks: Iterator[bytes]
-    close: Callable[[], None]
-    context: Context
 
 
 class _BodyTooLargeError(Exception):
@@ -160,12 +129,12 @@ class Edge:
         try:
             body = await self._read_body(scope, receive)
         except _BodyTooLargeError:
-            refusal = _refuse(scope, 413, "PayloadTooLargeError", "request entity too large")
+            refusal = refuse(scope, 413, "PayloadTooLargeError", "request entity too large")
             await _send_whole(refusal, send)
             return
         except TimeoutError:
             message = "The body of the request did not arrive in time"
-            await _send_whole(_refuse(scope, 408, "RequestTimeoutError", message), send)
+            await _send_whole(refuse(scope, 408, "RequestTimeoutError", message), send)
             return
         if body is None:
             return
@@ -174,9 +143,9 @@ class Edge:
             answer = await self._answer(scope, body, slot)
         except asyncio.CancelledError:
             # The process stops, and the call took longer than it may. Nobody else cancels this.
-            answer = _refuse(scope, 503, "ServiceUnavailableError", "Service is shutting down")
+            answer = refuse(scope, 503, "ServiceUnavailableError", "Service is shutting down")
         if slot.stream is not None and not isinstance(slot.stream, OpenSocket):
-            answer.headers = _unsized(answer.headers)
+            answer.headers = [*unsized(answer.headers), (b"connection", b"keep-alive")]
             await send(_start(answer))
             await self._live.run_events(slot.stream, receive, send)
         elif answer.rest is not None:
@@ -198,9 +167,9 @@ class Edge:
         if answer.rest is not None:
             # A page that is not a socket, and nobody waits for all of it.
             self._pump(answer.rest).abandon()
-            answer = _refuse(scope, 426, "UpgradeRequiredError", "This is not a WebSocket")
+            answer = refuse(scope, 426, "UpgradeRequiredError", "This is not a WebSocket")
         if answer.status < 400:  # noqa: PLR2004 - a handshake cannot be answered with a success
-            answer = _refuse(scope, 400, "InputError", "This is not a WebSocket")
+            answer = refuse(scope, 400, "InputError", "This is not a WebSocket")
         answer.headers.append((b"connection", b"close"))
         await _send_whole(answer, send, "websocket.http.response")
 
@@ -226,7 +195,7 @@ class Edge:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _answer(self, scope: Scope, body: bytes, slot: StreamSlot) -> _Answer:
+    async def _answer(self, scope: Scope, body: bytes, slot: StreamSlot) -> Answer:
         environ = environ_of(scope, body)
         environ[SLOT] = slot
         environ[COUNTS] = self.counts
@@ -235,7 +204,7 @@ class Edge:
         if self._pool.waiting >= self._settings.queue:
             self._overloaded += 1
             message = "The server is overloaded, try again later"
-            answer = _refuse(scope, 503, "ServiceUnavailableError", message)
+            answer = refuse(scope, 503, "ServiceUnavailableError", message)
             answer.headers.append((b"retry-after", str(self._settings.retry_after).encode()))
             return answer
         self._pooled += 1
@@ -245,7 +214,7 @@ class Edge:
         wanted = self._inline(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         return wanted and self._clock() >= self._inline_from
 
-    def _call_inline(self, scope: Scope, environ: Environ) -> _Answer:
+    def _call_inline(self, scope: Scope, environ: Environ) -> Answer:
         self._inlined += 1
         began = self._clock()
         answer = self._call(scope, environ)
@@ -261,20 +230,20 @@ class Edge:
             )
         return answer
 
-    def _call(self, scope: Scope, environ: Environ) -> _Answer:
+    def _call(self, scope: Scope, environ: Environ) -> Answer:
         # All code of one request runs in one context, whichever threads it runs on.
         context = copy_context()
         try:
             return context.run(call_wsgi, self._wsgi, environ, context)
         except Exception:
             log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
-            return _refuse(scope, 500, "Error", "An internal error occurred")
+            return refuse(scope, 500, "Error", "An internal error occurred")
 
-    def _pump(self, rest: _Rest) -> BodyPump:
+    def _pump(self, rest: Rest) -> BodyPump:
         loop = asyncio.get_running_loop()
         return BodyPump(rest.chunks, rest.close, rest.context, self._pool, loop)
 
-    async def _send_rest(self, first: bytes, rest: _Rest, receive: Receive, send: Send) -> None:
+    async def _send_rest(self, first: bytes, rest: Rest, receive: Receive, send: Send) -> None:
         pump = self._pump(rest)
         gone = asyncio.ensure_future(_disconnect(receive))
         try:
@@ -290,64 +259,13 @@ class Edge:
             pump.abandon()
 
 
-def call_wsgi(wsgi: WSGIApplication, environ: Environ, context: Context) -> _Answer:
-    """Call a WSGI app up to its first piece of body, or to its end if it is short."""
-    head: list[Any] = []
-    written: list[bytes] = []
-
-    def start_response(
-        status: str, headers: list[tuple[str, str]], _error: object = None, /
-    ) -> Callable[[bytes], object]:
-        head[:] = (int(status[:3]), headers)
-        return written.append
-
-    result = wsgi(environ, start_response)
-    try:
-        chunks = iter(result)
-        first = next(filter(None, chunks), b"")
-        status, headers = head[0], wire_headers(head[1])
-        if written:
-            first = b"".join((*written, first))
-        length = content_length(headers)
-        if length is not None and len(first) < length <= SMALL:
-            first = b"".join((first, *chunks))
-    except BaseException:
-        _close(result)
-        raise
-    if status in NO_BODY or environ["REQUEST_METHOD"] == "HEAD":
-        _close(result)
-        # The headers of a HEAD request describe the body of the GET.
-        return _Answer(status, _unsized(headers) if status in NO_BODY else headers, b"")
-    if len(first) == length or not first:
-        _close(result)
-        if length is None:
-            headers.append((b"content-length", b"0"))
-        return _Answer(status, headers, first)
-    return _Answer(status, headers, first, _Rest(chunks, lambda: _close(result), context))
-
-
-def _unsized(headers: WireHeaders) -> WireHeaders:
-    return [header for header in headers if header[0].lower() != b"content-length"]
-
-
-def _close(result: Iterable[bytes]) -> None:
-    close: Callable[[], object] | None = getattr(result, "close", None)
-    if close is not None:
-        close()
-
-
-def _refuse(scope: Scope, status: int, name: str, message: str) -> _Answer:
-    body = error_body(scope, status, name, message)
-    return _Answer(status, [*JSON, (b"content-length", str(len(body)).encode())], body)
-
-
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _start(
-    answer: _Answer, prefix: Literal["http.response", "websocket.http.response"] = "http.response"
+    answer: Answer, prefix: Literal["http.response", "websocket.http.response"] = "http.response"
 ) -> Message:
     return {"type": f"{prefix}.start", "status": answer.status, "headers": answer.headers}
 
@@ -357,7 +275,7 @@ def _body(data: bytes, *, more: bool = False, prefix: str = "http.response") -> 
 
 
 async def _send_whole(
-    answer: _Answer,
+    answer: Answer,
     send: Send,
     prefix: Literal["http.response", "websocket.http.response"] = "http.response",
 ) -> None:

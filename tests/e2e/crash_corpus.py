@@ -9,8 +9,10 @@ size always make the same catalog.
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,3 +158,60 @@ def _entity(kind: str, name: str, /, **spec: Any) -> dict[str, Any]:
         "metadata": metadata,
         "spec": spec,
     }
+
+
+def change_corpus(old: Path, new: Path) -> None:
+    """Write below `new` what became of `old` some time later.
+
+    Files that stay are the same files. Names change hands, entities move, come and go, what was
+    broken is mended and something else breaks.
+    """
+    shutil.copytree(old, new, copy_function=os.link)
+    for folder in sorted(new.glob("department-*/team-*")):
+        team = int(folder.name.rpartition("-")[2])
+        (folder / "broken.yaml").unlink(missing_ok=True)
+        match team % 6:
+            case 0:  # who has the shared names lets go of them
+                _edit(folder / "part-0.yaml", lambda e: "shared" not in e["metadata"]["name"])
+            case 1:
+                (folder / "part-2.yaml").unlink()
+            case 2:
+                _edit(folder / "part-3.yaml", _is_kept)
+            case 3:
+                path = folder / "part-1.yaml"
+                _rewrite(path, path.read_text().replace('"kind": "Component"', '"kind": [', 1))
+            case 4:  # to another file, and to another Location
+                target = new / f"department-{0 if team > TEAMS_PER_DEPARTMENT else 1}" / folder.name
+                if target.parent.exists():
+                    target.mkdir()
+                    (folder / "part-3.yaml").rename(target / "part-3.yaml")
+                    targets = _read(target.parent / "all.yaml")
+                    targets[0]["spec"]["targets"].append(f"./{folder.name}/*.yaml")
+                    _rewrite(target.parent / "all.yaml", json.dumps(targets[0]))
+
+
+def _is_kept(entity: dict[str, Any]) -> bool:
+    """Change an entity a little, now and then so that it is valid no more, or drop it."""
+    number = sum(entity["metadata"]["name"].encode())
+    if number % 5 == 0:
+        entity["spec"]["owner"] = "team-0"
+    elif number % 5 == 1:
+        entity["metadata"]["tags"] = ["Not A Tag"]
+    elif entity["spec"].get("lifecycle") == 7:  # noqa: PLR2004
+        entity["spec"].update(lifecycle="live", owner="team-1")
+    return number % 5 != 2  # noqa: PLR2004
+
+
+def _edit(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+    kept = [entity for entity in _read(path) if keep(entity)]
+    _rewrite(path, "\n---\n".join(json.dumps(entity, indent=1) for entity in kept) + "\n")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in path.read_text().split("\n---\n")]
+
+
+def _rewrite(path: Path, text: str) -> None:
+    """Write a new file: the old one is also part of the old catalog."""
+    path.unlink()
+    path.write_text(text)

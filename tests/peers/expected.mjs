@@ -137,7 +137,7 @@ async function judged(data, place, origin) {
   return { ...entity, spec };
 }
 
-/** In files placeholders are errors: they only work at URLs. */
+/** In files placeholders come to nothing: they name URLs, and no host is configured to be read. */
 function forbidPlaceholders(value) {
   if (typeof value !== 'object' || value === null) return;
   const keys = Object.keys(value);

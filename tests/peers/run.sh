@@ -51,7 +51,7 @@ catalog:
   locations: []
 END
 if [ "${DATABASE:-sqlite}" = postgres ]; then
-  python "$here/../conformance/postgres.py" "$work/pg" > "$work/postgres-url" &
+  PYTHONWARNINGS=ignore python "$here/../conformance/postgres.py" "$work/pg" > "$work/postgres-url" &
   postgres=$!
   for _ in $(seq 150); do [ -s "$work/postgres-url" ] && break; sleep 0.2; done
 fi
@@ -62,8 +62,8 @@ configure() {
   shift
   if [ "${DATABASE:-sqlite}" = postgres ]; then
     printf 'backend: {database: {client: pg, connection: {connectionString: "%s", database: peers_%s}}}\n' \
-      "$(cat "$work/postgres-url")" "$name" > "$work/$name.yaml"
-    set -- "$@" "$work/$name.yaml"
+      "$(cat "$work/postgres-url")" "$name" > "$work/$name-database.yaml"
+    set -- "$@" "$work/$name-database.yaml"
   fi
   options=(--data-dir "$work/$name")
   for config in "$@"; do options+=(--config "$config"); done

@@ -49,6 +49,7 @@ def test_events_arrive_one_by_one_and_the_stream_ends_with_its_source(web):
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: text/event-stream\r\n" in head
+    assert b"connection: keep-alive" in head
     assert b"content-length" not in head
     assert [b"data: %d\n\n" % n in body for n in range(3)] == [True] * 3
 

@@ -229,10 +229,13 @@ def test_a_process_that_does_not_stop_is_killed(supervise):
 
 
 def test_asking_twice_is_not_waiting(supervise):
-    supervised = supervise('run(ChildSpec("stubborn", site.stubborn), stop=60)')
+    supervised = supervise('run(ChildSpec("stubborn", site.stubborn), stop=60, same=0.2)')
     supervised.wait_for("all ready")
     supervised.signal(signal.SIGTERM)
     supervised.wait_for("stopping:")
+    supervised.signal(signal.SIGTERM)
+    time.sleep(0.4)
+    assert supervised.process.poll() is None  # it may have been one request, heard twice
 
     supervised.signal(signal.SIGTERM)
 
