@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from socket import socket
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, cast
 
 import uvicorn
@@ -19,18 +17,15 @@ from app.serve.child import Child
 from app.serve.listening import close_all
 from app.serve.protocol import HEAD_TIMEOUT, BoundedProtocol, SocketProtocol
 from app.serve.spares import SpareListener
+from app.serve.tuning import prepare_process, settle_process
 from app.web.edge import Edge, EdgeSettings, never
 from app.web.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# How long a running call may keep the event loop from the interpreter. Python's 5 ms add up with
-# several busy threads.
-SWITCH_INTERVAL = 0.001
 POLL = 0.05
 TICK = 1.0
-MAX_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +97,8 @@ def run_web(
     another process.
     """
     settings = settings or WebSettings()
-    raise_file_limit()
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    if _owns_process():
+        prepare_process()
     lifecycle = Lifecycle()
     try:
         app = make_app(lifecycle)
@@ -153,6 +148,10 @@ def _serve(
     edge.close()
 
 
+def _owns_process() -> bool:
+    return current_thread() is main_thread()
+
+
 @dataclass(frozen=True, slots=True)
 class _WebProcess:
     server: _Server
@@ -179,8 +178,11 @@ class _WebProcess:
 
     async def _announce(self) -> None:
         await self._until(lambda: self.server.started and self.lifecycle.is_ready)
-        if not self.child.stopping.is_set():
-            self.child.ready()
+        if self.child.stopping.is_set():
+            return
+        if _owns_process():
+            settle_process()
+        self.child.ready()
 
     async def _stop(self, asked: asyncio.Event) -> None:
         await asked.wait()
@@ -196,11 +198,3 @@ class _WebProcess:
         # Both are set by other threads, which know nothing of this loop.
         while not condition() and not self.child.stopping.is_set():  # noqa: ASYNC110
             await asyncio.sleep(POLL)
-
-
-def raise_file_limit() -> None:
-    """Allow as many open connections as the system lets us: each is a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

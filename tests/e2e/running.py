@@ -1,4 +1,4 @@
-"""A running platform as a test sees it: a folder, a configuration, an address, and what it answers."""
+"""A running platform as tests see it: a folder with a configuration, an address, its answers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class Platform:
     # Requests; each has a connection of its own, so any of the web processes may answer it.
 
     def ask(self, path: str, body: Any = None, method: str | None = None, **query: Any) -> Answer:
-        target = self.url + path + ("?" + urllib.parse.urlencode(query, doseq=True) if query else "")
+        target = (
+            self.url + path + ("?" + urllib.parse.urlencode(query, doseq=True) if query else "")
+        )
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(target, data, headers, method=method)
@@ -121,7 +123,9 @@ def ref_of(entity: dict[str, Any]) -> str:
 
 
 @contextmanager
-def serving(folder: Path, *options: object, role: str = "all", workers: int = 2) -> Iterator[Platform]:
+def serving(
+    folder: Path, *options: object, role: str = "all", workers: int = 2
+) -> Iterator[Platform]:
     """Serve what `app-config.yaml` in a folder says, until the end of the block."""
     port = free_port()
     log = folder / f"serve-{port}.log"
