@@ -1,7 +1,7 @@
 """Measure the catalog end to end: `make bench`, or `python bench/catalog.py --corpus FOLDER`.
 
-A corpus is a folder with `all.yaml`, and `manifest.json` that says how many entities of each kind it
-holds. Measured, one after the other on this machine:
+A corpus is a folder with `all.yaml`, and `manifest.json` that says how many entities of each kind
+it holds. Measured, one after the other on this machine:
 
   cold      `callboard ingest` of the corpus on one core into an empty database; its size
   restart   from the start of `callboard serve` to the first 200 of its readiness

@@ -7,7 +7,6 @@ be read stays as it was.
 
 from __future__ import annotations
 
-import logging
 import threading
 from bisect import bisect_right
 from collections import deque
@@ -35,7 +34,6 @@ from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
 from app.errors import ConflictError, InputError
-from app.logs import fields
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
 from app.ports import Content, Ingestor
@@ -45,7 +43,6 @@ BATCH = 500
 # with twice as many, and so on, since what was served is written again for its new relations.
 STITCH_AFTER = 100_000
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,8 @@ class Ingest:
                 emissions.append(self.processor.entity(entity, entity.location))
                 files[emissions[-1].ref] = item
             elif isinstance(item, Problem):
-                log.warning("problem", extra=fields(problem=str(item)))
+                error = {"name": item.name, "message": item.message}
+                run.report.flaws.append(Flaw(error, item))
         ids = self._write(run, parent, emissions)
         for ref, ref_id in ids.items():
             if ref in files:

@@ -91,16 +91,21 @@ def count_values(
     them. There is no facet for a key that nobody in the base has.
     """
     counts = facet.counts(chosen) if facet else np.zeros(0, np.intp)
-    fresh: Counter[str] = Counter()
-    for owner, values in texts.items():
-        if selection is None or owner in selection:
-            for value in (original for _, original in values if original is not None):
-                number = facet.number(value) if facet else -1
-                if number < 0:
-                    fresh[value] += 1
-                else:
-                    counts[number] += 1
-    found = [FacetCount(value, count) for value, count in fresh.items()]
+    changed = Counter(
+        original
+        for owner, values in texts.items()
+        if selection is None or owner in selection
+        for _, original in values
+        if original is not None
+    )
+    fresh: list[FacetCount] = []
+    for value, count in changed.items():
+        number = facet.number(value) if facet else -1
+        if number < 0:
+            fresh.append(FacetCount(value, count))
+        else:
+            counts[number] += count
+    found = list(fresh)
     if facet:
         present = np.flatnonzero(counts)
         found += map(FacetCount, facet.texts(present.tolist()), counts[present].tolist())

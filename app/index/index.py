@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock, RLock
+from threading import Condition, Lock, RLock
 
 import numpy as np
 from pyroaring import BitMap, FrozenBitMap
@@ -45,7 +45,8 @@ class EntityIndex:
         self._load_documents = load_documents
         self._column_room = column_room
         self._lock = RLock()
-        self._reading = Lock()
+        self._in_hand: set[str] = set()
+        self._is_read = Condition(self._lock)
         self._merging = Lock()
         self._seq = 0
         self._kept = Wanted()
@@ -108,13 +109,17 @@ class EntityIndex:
         release_memory()
 
     def warm(self, columns: Iterable[str], facets: Iterable[str] = ()) -> None:
-        """Make columns and facets in one pass through the documents, and keep them from now on."""
+        """Make columns and facets in one pass through the documents, and keep them from now on.
+
+        What needs no documents (such as names) comes first, so that nobody waits for it.
+        """
         wanted = Wanted.of(columns, (name.lower() for name in facets))
         with self._lock:
             self._kept |= wanted
             self._answers.library.kept = self._kept
-        with self._ready(wanted):
-            pass
+        for part in (wanted.without_documents(), wanted):
+            with self._ready(part):
+                pass
 
     def match(self, expression: Expression) -> FrozenBitMap:
         """Find the ids of the entities that match."""
@@ -207,15 +212,27 @@ class EntityIndex:
 
     @contextmanager
     def _ready(self, wanted: Wanted) -> Iterator[Answers]:
-        """Hold the lock with all texts there; read what is lacking first, without the lock."""
+        """Hold the lock with all texts there; read what is lacking first, without the lock.
+
+        One thread reads for a key, the others wait until it has.
+        """
         while True:
             with self._lock:
                 answers = self._answers
-                if not wanted or not any(answers.lacking(wanted)):
+                lacking = answers.lacking(wanted) if wanted else None
+                if lacking is None or not any(lacking):
                     yield answers
                     return
-            with self._reading:  # one thread reads, the others find it done
+                if self._in_hand & wanted.keys:
+                    self._is_read.wait()
+                    continue
+                self._in_hand |= wanted.keys
+            try:
                 self._fill(answers, wanted)
+            finally:
+                with self._lock:
+                    self._in_hand -= wanted.keys
+                    self._is_read.notify_all()
 
     def _fill(self, answers: Answers, wanted: Wanted, old: Answers | None = None) -> None:
         """Read what is lacking, as far as `old` answers do not know it, and put it in place."""

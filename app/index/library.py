@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from app.index.columns import Column
 from app.index.facets import Facet
+from app.index.searches import KNOWN_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Wanted:
     def keys(self) -> frozenset[str]:
         """All keys."""
         return self.columns | self.facets
+
+    def without_documents(self) -> Wanted:
+        """Narrow to what can be made of what the base holds anyway."""
+        return Wanted(self.columns & KNOWN_KEYS)
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.facets)

@@ -16,6 +16,9 @@ from app.index.blobs import original_hash, term_hash
 from app.index.columns import Field, Values
 from app.index.text import utf8
 
+KNOWN_KEYS = frozenset({"kind", "metadata.namespace", "metadata.name", "metadata.uid"})
+"""Keys whose values, in lower case, are part of every ref and uid."""
+
 _REF_PARTS = {"kind": 0, "metadata.namespace": 1, "metadata.name": 2}
 
 

@@ -37,6 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_leaving = is_leaving
 
     _deadline: asyncio.TimerHandle | None = None
+    _is_handed_over = False
     _in_message = False
     _in_head = False
     _received = 0
@@ -55,12 +56,22 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_message and self._received > MAX_HEAD + (1 + FRAMING) * self._body_received:
             self._refuse_head()
+        elif self._in_head and self._deadline is None:
+            # Most heads come in one piece, and need no timer.
+            self._allow(self._head_timeout)
+        elif self._is_idle and self._deadline is None:
+            # An empty line: uvicorn has stopped its own timer, and nothing will start it again.
+            self._allow(float(self.timeout_keep_alive))
+
+    @property
+    def _is_idle(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._in_message and not self._is_handed_over
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_message = self._in_head = True
         self._received = self._body_received = 0
-        self._allow(self._head_timeout)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -113,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
+        self._is_handed_over = True
         self._disarm()
         super().handle_websocket_upgrade()
 

@@ -62,7 +62,7 @@ def at_terminal(*arguments: object, cwd: Path) -> str:
         while part := os.read(ours, 65536):
             shown += part
     os.close(ours)
-    process.wait(timeout=60)
+    process.wait(timeout=150)
     return shown.decode()
 
 

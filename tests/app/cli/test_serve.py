@@ -137,13 +137,13 @@ def test_it_serves_what_it_read_until_it_is_stopped(own_folder):
     reader = threading.Thread(target=listen)
     reader.start()
     try:
-        assert ready.wait(60), "".join(lines)
+        assert ready.wait(150), "".join(lines)
         entity = run_json("get", "component:web", "--server", url)
         doctor = {check["check"]: check for check in run_json("doctor", "--offline")}
         lint = run_json("lint", "catalog-info.yaml", "--server", url)
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(60)
+        code = process.wait(150)
         reader.join()
         if process.stdout and process.stderr:
             process.stdout.close()
@@ -160,7 +160,7 @@ def test_it_serves_what_it_read_until_it_is_stopped(own_folder):
 def test_a_port_that_is_taken_is_one_clear_line(own_folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start("serve", "--port", taken.getsockname()[1], cwd=own_folder)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=150)
 
     assert process.returncode == 1
     assert "Cannot listen on 127.0.0.1:" in err.splitlines()[-1]

@@ -75,9 +75,8 @@ class Naive:
                     value in values for value, _ in self.values(owner, key) if value is not None
                 )
             case HasPrefix(key, prefix):
-                return any(
-                    (value or "\0").startswith(prefix) for value, _ in self.values(owner, key)
-                )
+                values = [value for value, _ in self.values(owner, key) if value is not None]
+                return any(value.startswith(prefix) for value in values)
             case Contains(term, keys):
                 return any(
                     value is not None and is_like(term, value)

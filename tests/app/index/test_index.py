@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 from typing import Any
 
 import hypothesis.strategies as st
@@ -273,3 +275,48 @@ def test_an_empty_index_answers():
     assert index.facets(["Kind", "kind"], everyone) == {"Kind": [], "kind": []}
     assert index.id_of("component:default/x") is index.id_of_uid("u") is None
     assert index.sorted_ids(everyone, [Order("kind")]).tolist() == []
+
+
+def test_names_can_be_ordered_while_titles_are_still_read():
+    source = Interrupted()
+    index = EntityIndex(source.load_documents)
+    index.load([source.put(owner, f"title {owner}") for owner in range(1, 4)], 1)
+    pages = []
+
+    def read() -> None:
+        found = index.match(AllOf())
+        pages.append(index.page(found, Order("metadata.name"), 5))
+
+    def read_in_another_thread() -> None:
+        thread = Thread(target=read)
+        thread.start()
+        thread.join(10)
+
+    source.happens.append(read_in_another_thread)
+    index.warm(["metadata.title", "metadata.name"])
+
+    assert [entry.id for entry in pages[0].entries] == [1, 2, 3]
+
+
+def test_two_readers_read_a_column_once():
+    source = Interrupted()
+    index = EntityIndex(source.load_documents)
+    index.load([source.put(owner, f"title {owner}") for owner in range(1, 4)], 1)
+    found = index.match(AllOf())
+    is_reading, may_go_on = Event(), Event()
+    reads = []
+
+    def wait() -> None:
+        reads.append("read")
+        is_reading.set()
+        may_go_on.wait(10)
+
+    source.happens += [wait, wait]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(index.page, found, Order("metadata.title"), 5)
+        assert is_reading.wait(10)
+        second = pool.submit(index.page, found, Order("metadata.title"), 5)
+        may_go_on.set()
+        assert first.result(10) == second.result(10)
+
+    assert reads == ["read"]

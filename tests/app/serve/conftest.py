@@ -57,6 +57,7 @@ class Chosen:
     drain: float = 0.0
     grace: float = 5.0
     head_timeout: float = 30.0
+    keep_alive: int = 75
     accepts_early: bool = False
     stalled_after: float = 120.0
 
@@ -72,6 +73,7 @@ def start_web(chosen: Chosen, edge: EdgeSettings) -> Running:
         chosen.drain,
         chosen.grace,
         head_timeout=chosen.head_timeout,
+        keep_alive=chosen.keep_alive,
         accepts_early=chosen.accepts_early,
         max_message=10_000,
     )

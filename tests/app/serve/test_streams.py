@@ -119,6 +119,21 @@ def test_a_socket_echoes_the_offered_subprotocol(web):
         assert opened.recv(5) == b"\x00\x01"
 
 
+def test_a_socket_outlives_the_connection_it_began_on(serve):
+    running = serve(keep_alive=1, head_timeout=0.5)
+    with running.connect() as sock:
+        sock.sendall(b"GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        sock.sendall(
+            b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101")
+        sock.settimeout(1.5)
+        with pytest.raises(TimeoutError):
+            sock.recv(10)
+
+
 def test_flask_can_refuse_a_handshake(web, caplog):
     with pytest.raises(InvalidStatus) as refused:
         open_socket(web, "wrong")

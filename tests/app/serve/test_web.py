@@ -260,6 +260,21 @@ def send_until_refused(sock, piece, times, pause=0.0):
     return False
 
 
+def test_an_idle_connection_is_closed_after_a_while(serve):
+    with serve(keep_alive=1).connect() as sock:
+        sock.sendall(b"GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        assert sock.recv(10) == b""
+
+
+def test_empty_lines_do_not_keep_a_connection_open(serve):
+    with serve(keep_alive=1).connect() as sock:
+        sock.sendall(b"GET /hello/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        sock.sendall(b"\r\n")
+        assert sock.recv(10) == b""
+
+
 def test_a_head_that_drips_is_given_up(serve):
     with serve(head_timeout=0.3).connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
