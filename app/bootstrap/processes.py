@@ -157,6 +157,7 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
         service,
         catalog.ingest,
         locations_every=settings.catalog.processing_interval or NEVER,
+        keeps_providers=settings.catalog.orphan_provider_strategy == "keep",
     )
 
 

@@ -113,6 +113,20 @@ class Ingest:
         self._walk(run)
         return run.report
 
+    def forget_source(self, name: str) -> Report:
+        """Remove all that a source emitted, because it is not configured any more."""
+        run = _Run()
+        with self.writer.begin() as claims:
+            rows = claims.store.emissions_by(Parent(name))
+            claims.release(rows, run.report.counts, why=cause(source=name), eager=True)
+        self._stitch(run)
+        return run.report
+
+    def known_sources(self) -> list[str]:
+        """Answer every source that the graph holds something of."""
+        with self.writer.look() as store:
+            return store.sources()
+
     def _roots(self, run: _Run, parent: Parent, found: Sequence[object]) -> set[int]:
         emissions, files = list[Emission](), dict[str, CatalogFile]()
         for item in found:

@@ -121,10 +121,10 @@ class GraphStore:
         sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ?"
         return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
 
-    def emissions_of_source(self, source: str) -> int:
-        """Count the emissions of a source, its Locations' included."""
-        row = self.sql.row("SELECT count(*) FROM emission WHERE source = ?", source)
-        return int(row[0]) if row else 0
+    def sources(self) -> list[str]:
+        """Answer every source that emits something itself."""
+        sql = "SELECT DISTINCT source FROM emission WHERE parent = 0"
+        return [row[0] for row in self.sql.rows(sql)]
 
     def insert_emissions(
         self,

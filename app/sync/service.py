@@ -19,6 +19,8 @@ from app.ports import Fingerprinted, Ingestor
 from app.sync.store import SyncStore
 
 log = logging.getLogger(__name__)
+# Sources that no configuration names: the API's, and those of `callboard ingest PATH`.
+UNCONFIGURED = frozenset({"registered", "ingest"})
 # Flaws are on the entities; the log names the first ones of a run and says how many there are.
 LOGGED_FLAWS = 20
 
@@ -43,6 +45,17 @@ class SyncService:
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
     # What sources held when they were last read in full, by this process.
     _fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def evict(self) -> None:
+        """Remove what came from sources that the configuration does not name any more.
+
+        What callers registered and what the command line read once have no configuration.
+        """
+        for name in self.ingest.known_sources():
+            if name in self.sources or name.partition(":")[0] in UNCONFIGURED:
+                continue
+            report = self.ingest.forget_source(name)
+            log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))
 
     def run(self, name: str) -> Report:
         """Run a source and record it; a failure is recorded, logged and raised."""

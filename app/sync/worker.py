@@ -44,6 +44,7 @@ class Worker:
     ingest: Ingest
     locations_every: timedelta = timedelta(minutes=2)
     files_every: timedelta = timedelta(seconds=5)
+    keeps_providers: bool = False
     _failures: int = field(default=0)
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -52,6 +53,8 @@ class Worker:
             SyncStore(Statements.on(connection)).abandon_runs(datetime.now(UTC))
         scheduler = Scheduler(self._jobs())
         self.ingest.stitcher.stitch_all()
+        if not self.keeps_providers:
+            self.service.evict()
         scheduler.start()
         ready()
         try:

@@ -104,17 +104,17 @@ class Gate:
     def await_start(self) -> None:
         """Let a request through once the process serves; raises `ServiceUnavailableError`."""
         lifecycle = self.barrier.lifecycle
-        if lifecycle.is_ready:
+        if lifecycle.has_started:
             return
         if not lifecycle.is_stopping and self.barrier.waiting.acquire(blocking=False):
             try:
                 lifecycle.wait_until_started(self.barrier.pause)
             finally:
                 self.barrier.waiting.release()
-        if lifecycle.is_stopping:
-            raise ServiceUnavailableError("Service is shutting down")
-        if not lifecycle.is_ready:
-            raise ServiceUnavailableError("Service has not started up yet")
+        if not lifecycle.has_started:
+            never = "Service is shutting down"
+            later = "Service has not started up yet"
+            raise ServiceUnavailableError(never if lifecycle.is_stopping else later)
 
     def admit(self, environ: Environ) -> None:
         """Check the credentials of a request and remember whose they are."""

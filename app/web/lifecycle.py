@@ -15,11 +15,12 @@ State: TypeAlias = Literal["starting", "ready", "stopping"]
 class Lifecycle:
     """A flag that any thread may read, set or wait for."""
 
-    __slots__ = ("_changed", "_state")
+    __slots__ = ("_changed", "_has_started", "_state")
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._state: State = "starting"
+        self._has_started = False
 
     @property
     def state(self) -> State:
@@ -30,6 +31,11 @@ class Lifecycle:
         return self._state == "ready"
 
     @property
+    def has_started(self) -> bool:
+        """Tell whether it was ready once; what a stopping process still accepts it still serves."""
+        return self._has_started
+
+    @property
     def is_stopping(self) -> bool:
         return self._state == "stopping"
 
@@ -38,6 +44,7 @@ class Lifecycle:
         with self._changed:
             if self._state == "starting":
                 self._state = "ready"
+                self._has_started = True
                 self._changed.notify_all()
 
     def stop(self) -> None:

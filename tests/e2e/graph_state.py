@@ -154,9 +154,7 @@ def _stale(sql: Statements) -> Iterator[str]:
         edges[target].add((reverse[kind], refs[origin]))
     waiting = {row[0] for row in sql.rows("SELECT ref_id FROM stitch")}
     contents = dict(sql.rows("SELECT ref_id, document FROM emission WHERE claimed"))
-    history = dict(
-        sql.rows("SELECT n.id, c.document FROM entity n JOIN change c ON c.seq = n.seq")
-    )
+    history = dict(sql.rows("SELECT n.id, c.document FROM entity n JOIN change c ON c.seq = n.seq"))
     rows = sql.rows(
         "SELECT n.id, n.document, s.uid, s.terms FROM entity n JOIN searchable s ON s.id = n.id"
     )
@@ -208,19 +206,22 @@ def content(database: Database) -> dict[str, Any]:
             "problems": {
                 (refs[ref], *rest)
                 for ref, *rest in sql.rows(
-                    "SELECT e.ref_id, p.location, p.line, p.\"column\", p.pointer, p.error "
+                    'SELECT e.ref_id, p.location, p.line, p."column", p.pointer, p.error '
                     "FROM problem p JOIN emission e ON e.id = p.emission_id"
                 )
             },
             "readings": {
-                (refs[ref], bool(good)) for ref, good in sql.rows("SELECT ref_id, good FROM reading")
+                (refs[ref], bool(good))
+                for ref, good in sql.rows("SELECT ref_id, good FROM reading")
             },
             "waiting": sql.rows("SELECT ref_id FROM stitch"),
         }
 
 
 def _entities(sql: Statements) -> Iterator[tuple[str, Any]]:
-    for ref, document in sql.rows("SELECT r.ref, n.document FROM entity n JOIN ref r ON r.id = n.id"):
+    for ref, document in sql.rows(
+        "SELECT r.ref, n.document FROM entity n JOIN ref r ON r.id = n.id"
+    ):
         entity = orjson.loads(document)
         entity["metadata"].pop("uid")
         yield ref, entity

@@ -374,9 +374,7 @@ def test_connections_that_postgres_cuts_are_made_anew(new_site, reference):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6])
-def test_an_ingest_onto_a_full_disk_says_so_and_can_be_finished_later(
-    tmp_path, reference, share
-):
+def test_an_ingest_onto_a_full_disk_says_so_and_can_be_finished_later(tmp_path, reference, share):
     reference.enter(0)
     site = Site(tmp_path / "site", reference.corpus, f"sqlite:///{tmp_path}/site/callboard.sqlite")
 

@@ -355,3 +355,14 @@ def test_a_new_release_reads_everything_once_more(database, tmp_path):
 
     assert first.counts.read == 2
     assert second.counts.read == 1
+
+
+def test_a_source_that_is_not_configured_any_more_goes_with_all_it_led_to(platform):
+    platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+    platform.source(WEB, name="other")
+
+    assert sorted(platform.ingest.known_sources()) == ["config", "other"]
+    platform.ingest.forget_source("config")
+
+    assert platform.refs() == ["component:default/web"]

@@ -195,9 +195,16 @@ def test_few_requests_wait_for_the_start_and_the_others_are_told_at_once():
     assert sum(duration < 0.3 for duration in durations) == 4
 
 
-def test_a_process_that_stops_says_so():
+def test_a_process_that_stops_serves_what_still_reaches_it():
     lifecycle = Lifecycle()
     lifecycle.ready()
+    lifecycle.stop()
+
+    assert who(lifecycle=lifecycle).get("/api/catalog/anybody", headers=USER).status_code == 200
+
+
+def test_a_process_that_is_stopped_before_it_started_says_so():
+    lifecycle = Lifecycle()
     lifecycle.stop()
 
     response = who(lifecycle=lifecycle).get("/api/catalog/anybody", headers=USER)

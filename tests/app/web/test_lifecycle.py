@@ -21,6 +21,17 @@ def test_what_is_stopping_does_not_become_ready():
     assert lifecycle.is_stopping
 
 
+def test_what_was_ready_has_started_even_when_it_stops():
+    lifecycle = Lifecycle()
+    assert not lifecycle.has_started
+
+    lifecycle.ready()
+    lifecycle.stop()
+
+    assert lifecycle.has_started
+    assert not lifecycle.is_ready
+
+
 def test_waiting_ends_when_it_becomes_ready():
     lifecycle = Lifecycle()
     timer = threading.Timer(0.02, lifecycle.ready)
