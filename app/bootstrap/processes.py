@@ -25,7 +25,7 @@ from app.config import load_config
 from app.db.engine import Database
 from app.logs import set_up_logging
 from app.serve.child import Child
-from app.serve.listening import listen
+from app.serve.listening import listen_shares
 from app.serve.process import ChildSpec
 from app.serve.supervisor import Supervisor
 from app.serve.web import WebSettings, run_web
@@ -94,10 +94,19 @@ def _specs(source: Source, settings: Settings, role: Role) -> list[ChildSpec]:
     folder.mkdir(parents=True)
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), **MEMORY}
     if role in {"all", "web"}:
-        sockets = tuple(listen(settings.backend.host, settings.backend.port))
+        shares = listen_shares(
+            settings.backend.host, settings.backend.port, settings.callboard.workers
+        )
         specs += [
-            ChildSpec(f"web-{number}", web, (source,), sockets, environment=environment)
-            for number in range(1, settings.callboard.workers + 1)
+            ChildSpec(
+                f"web-{number}",
+                web,
+                (source,),
+                share.sockets,
+                share.spares,
+                environment=environment,
+            )
+            for number, share in enumerate(shares, 1)
         ]
     if role in {"all", "worker"}:
         specs.append(ChildSpec("worker", work, (source,), environment=environment, overlaps=False))

@@ -1,7 +1,7 @@
 """Dry runs: what a location would bring into the catalog, read now and stored nowhere.
 
-The work is that of processing (`app.catalog.processing`). Here it is bounded, because a caller waits
-for it, and order and texts are Backstage's (CONTRACT 1.8). No transaction is open meanwhile.
+The work is that of processing (`app.catalog.processing`). Here it is bounded, because a caller
+waits for it, and order and texts are Backstage's (CONTRACT 1.8). No transaction is open meanwhile.
 """
 
 from __future__ import annotations

@@ -6,11 +6,10 @@ held to stricter schemas whose complaints are a list of issues, written as JSON 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, fields, validate
 
@@ -18,6 +17,7 @@ from app.catalog.location_query import DEFAULT_LIMIT, LocationQuery, first_page,
 from app.catalog.registered import OnConflict
 from app.catalog.registered_store import RegisteredLocation
 from app.errors import InputError
+from app.web.issues import Issue, no_variant, unknown_keys, written, wrong_literal, wrong_type
 
 PRESENCES = ("required", "optional")
 _YES = re.compile(r"\s*(?:y|yes|true|1|on)\s*", re.IGNORECASE)
@@ -28,7 +28,7 @@ class CreateLocationQuery(Schema):
 
     dry_run = fields.String(data_key="dryRun", load_default="")
     on_conflict = fields.String(
-        data_key="onConflict", load_default=None, validate=validate.OneOf(get_args(OnConflict)[::-1])
+        data_key="onConflict", load_default=None, validate=validate.OneOf(("refresh", "reject"))
     )
 
 
@@ -132,7 +132,7 @@ def location_spec(**given: Any) -> LocationSpec:
     """Make a location of a `LocationBody`; raises `InputError` for what should not be there."""
     issues = list(_issues(given))
     if issues:
-        raise malformed(issues)
+        raise _malformed(issues)
     return LocationSpec(given["type"], given["target"], given.get("presence"))
 
 
@@ -152,7 +152,7 @@ def analyzed_target(location: Mapping[str, str], **given: Any) -> str:
     """Make the target to analyze."""
     name = given.get("catalogFilename", "")
     if not isinstance(name, str):
-        raise malformed([wrong_type("string", name, "catalogFilename")])
+        raise _malformed([wrong_type("string", name, ["catalogFilename"])])
     return location["target"]
 
 
@@ -166,35 +166,15 @@ def location_json(location: RegisteredLocation) -> dict[str, str]:
     }
 
 
-def _issues(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _issues(given: Mapping[str, Any]) -> Iterator[Issue]:
     presence = given.get("presence", "required")
     if presence not in PRESENCES:
-        unions = [
-            {"issues": [_wrong_presence(presence, wanted)], "name": "ZodError"}
-            for wanted in PRESENCES
-        ]
-        yield {
-            "code": "invalid_union",
-            "unionErrors": unions,
-            "path": ["presence"],
-            "message": "Invalid input",
-        }
-    others = [key for key in given if key not in ("type", "target", "presence")]
+        path = ["presence"]
+        yield no_variant([[wrong_literal(wanted, presence, path)] for wanted in PRESENCES], path)
+    others = [key for key in given if key not in {"type", "target", "presence"}]
     if others:
-        named = ", ".join(f"'{key}'" for key in others)
-        yield {
-            "code": "unrecognized_keys",
-            "keys": others,
-            "path": [],
-            "message": f"Unrecognized key(s) in object: {named}",
-        }
+        yield unknown_keys(others, [])
 
 
-def _wrong_presence(given: Any, wanted: str) -> dict[str, Any]:
-    return {
-        "received": given,
-        "code": "invalid_literal",
-        "expected": wanted,
-        "path": ["presence"],
-        "message": f'Invalid literal value, expected "{wanted}"',
-    }
+def _malformed(issues: Sequence[Issue]) -> InputError:
+    return InputError(f"Malformed request: {written(issues)}")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def calling(ask: Callable[[], object]) -> Iterator[Caller]:
             try:
                 ask()
                 caller.answers += 1
-            except (OSError, AssertionError) as error:
+            except (OSError, HTTPException, AssertionError) as error:
                 caller.failures.append(repr(error))
             caller.longest = max(caller.longest, time.monotonic() - started)
 
