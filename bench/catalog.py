@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 TOKEN = "bench-token-0123456789"  # noqa: S105 - of a server that lives for minutes
 PORT, PLAIN_PORT = 7207, 7208
 PAGE = "/api/catalog/entities/by-query?limit=20&orderField=metadata.name,asc&filter=kind=component"
@@ -76,8 +75,8 @@ def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(60)
 
 
-def get(port: int, path: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+def get(port: int, path: str, timeout: float = 60) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
     response = connection.getresponse()
     body = response.read()
@@ -99,9 +98,10 @@ def post(port: int, path: str, body: dict[str, Any]) -> None:
 
 
 def wait_ready(port: int, path: str = "/.backstage/health/v1/readiness") -> None:
-    for _ in range(3000):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         try:
-            get(port, path)
+            get(port, path, timeout=2)
         except (OSError, RuntimeError):
             time.sleep(0.02)
         else:
@@ -179,44 +179,10 @@ def measure_pages(port: int, names: list[str]) -> None:
 @contextmanager
 def plain_flask(size: int) -> Iterator[None]:
     """Serve constants of the same size on the same server, with two processes as well."""
-    command = (sys.executable, __file__, "--plain", str(size))
+    command = (sys.executable, str(ROOT / "bench" / "plain_flask.py"), str(PLAIN_PORT), str(size))
     with running(*command, log=Path(tempfile.gettempdir()) / "plain-flask.log"):
         wait_ready(PLAIN_PORT, "/one")
         yield
-
-
-def serve_plain(size: int) -> int:
-    from app.serve.listening import listen
-    from app.serve.process import ChildSpec
-    from app.serve.supervisor import Supervisor
-
-    sockets = tuple(listen("127.0.0.1", PLAIN_PORT))
-    return Supervisor(
-        [ChildSpec(f"plain-{n}", plain_process, (size,), sockets) for n in (1, 2)]
-    ).run()
-
-
-def plain_process(child: Any, size: int) -> None:
-    from flask import Flask, Response
-
-    from app.serve.web import run_web
-
-    def make(lifecycle: Any) -> Flask:
-        app = Flask(__name__)
-        page, one = b"x" * size, b"y" * 2000
-
-        @app.get("/page")
-        def answer_page() -> Response:
-            return Response(page, mimetype="application/json")
-
-        @app.get("/one")
-        def answer_one() -> Response:
-            return Response(one, mimetype="application/json")
-
-        lifecycle.ready()
-        return app
-
-    run_web(child, make, inline=lambda *_: True)
 
 
 def measure_refresh(port: int, folder: Path, revision_annotation: str) -> None:
@@ -242,11 +208,8 @@ def measure_refresh(port: int, folder: Path, revision_annotation: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", type=Path)
-    parser.add_argument("--plain", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--corpus", type=Path, required=True)
     options = parser.parse_args()
-    if options.plain:
-        return serve_plain(options.plain)
     manifest = json.loads((options.corpus / "manifest.json").read_text())
     names = [ref.replace(":", "/", 1) for ref in manifest["samples"]["component"][:200]]
     with tempfile.TemporaryDirectory() as name:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import sqlite3
+import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -14,6 +20,9 @@ from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 
 _names = itertools.count()
+NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"
+# What a test leaves behind is thrown away, so nothing needs to reach the disk.
+HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 @pytest.fixture(scope="session")
@@ -27,26 +36,91 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")
         server = embedded.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
     with server:
-        yield server.get_uri()
+        url = server.get_uri()
+        for setting in HASTE:
+            _execute(url, f"ALTER SYSTEM SET {setting} = off")
+        _execute(url, "SELECT pg_reload_conf()")
+        yield url
 
 
-def _fresh_postgres(server: str) -> str:
-    import psycopg
+@pytest.fixture(scope="session")
+def fresh_postgres(postgres_server: str) -> Callable[[], str]:
+    """Make databases that are empty and not migrated; answer their URLs."""
+    return lambda: _make_postgres(postgres_server)
 
-    name = f"test_{os.getpid()}_{next(_names)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Make databases that are empty and migrated: copies of one that was migrated once."""
+    template = _make_postgres(postgres_server)
+    _migrate(template)
+    name = make_url(template).database or ""
+
+    def make() -> str:
+        url = _make_postgres(postgres_server, f"TEMPLATE {name}")
+        _execute(url, NEW_LINEAGE.format(uuid.uuid4()))
+        return url
+
+    yield make
+    drop_postgres(template)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Make SQLite files that are empty and migrated: copies of one that was migrated once."""
+    template = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    _migrate(f"sqlite:///{template}")
+
+    def make(path: Path) -> str:
+        shutil.copyfile(template, path)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(NEW_LINEAGE.format(uuid.uuid4()))
+        return f"sqlite:///{path}"
+
+    return make
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path) -> Iterator[Database]:
-    """Answer an empty, migrated database; the test runs once on each kind."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Answer the URL of an empty, migrated database; the test runs once on each kind."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/callboard.sqlite"
-    else:
-        url = _fresh_postgres(request.getfixturevalue("postgres_server"))
-    database = open_database(url)
-    migrate(database)
+        yield request.getfixturevalue("migrated_sqlite")(tmp_path / "callboard.sqlite")
+        return
+    url = request.getfixturevalue("migrated_postgres")()
+    yield url
+    drop_postgres(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Answer an empty, migrated database; the test runs once on each kind."""
+    database = open_database(database_url)
     yield database
     database.close()
+
+
+def drop_postgres(url: str) -> None:
+    """Remove a database, whoever is still connected to it."""
+    name = make_url(url).database
+    _execute(_at(url, "postgres"), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _make_postgres(server: str, like: str = "") -> str:
+    name = f"test_{os.getpid()}_{next(_names)}"
+    _execute(server, f"CREATE DATABASE {name} {like}")
+    return _at(server, name)
+
+
+def _migrate(url: str) -> None:
+    database = open_database(url)
+    migrate(database)
+    database.close()
+
+
+def _at(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

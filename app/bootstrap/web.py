@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
-from flask import Flask
+from flask import Blueprint, Flask
 from prometheus_client import CollectorRegistry
 
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
 from app.bootstrap.catalog import Catalog
+from app.catalog.analysis import LocationAnalyzer
+from app.catalog.conditions import Judge
+from app.catalog.dry_run import DryRunLimits, DryRuns
+from app.catalog.location_routes import LocationServices, add_location_routes
+from app.catalog.permission_routes import add_permission_routes
+from app.catalog.permissions import everyone_may, restricted_by_token
 from app.catalog.reading import CatalogReader
+from app.catalog.registered import RegisteredLocations
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
+from app.catalog.validation import EntityValidator
 from app.settings import Settings
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -81,18 +89,45 @@ def make_app(
         health_routes(lifecycle, settings.backend.health_headers),
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
-        catalog_routes(
-            barrier,
-            CatalogReader(catalog.snapshots),
-            catalog.commands,
-            catalog.commands,
-            description=lambda: plugin_contract("catalog"),
-            lineage=catalog.lineage(),
-        ),
+        _catalog_routes(settings, catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
         blueprints, cors=settings.backend.cors, metrics=RequestMetrics(registry)
+    )
+
+
+def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blueprint:
+    routes = catalog_routes(
+        barrier,
+        CatalogReader(catalog.snapshots),
+        catalog.commands,
+        catalog.commands,
+        description=lambda: plugin_contract("catalog"),
+        lineage=catalog.lineage(),
+    )
+    add_permission_routes(routes, Judge(catalog.snapshots))
+    add_location_routes(routes, _location_services(settings, catalog))
+    return routes
+
+
+def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:
+    processor = catalog.processor
+    # They wait for other servers, and must leave threads to those who do not.
+    turns = max(1, settings.callboard.threads // 2)
+    dry_runs = DryRuns(processor, DryRunLimits(turns=turns))
+    return LocationServices(
+        RegisteredLocations(
+            catalog.writer,
+            catalog.stitcher,
+            processor,
+            settings.catalog.default_location_conflict_strategy,
+        ),
+        dry_runs,
+        EntityValidator(processor, dry_runs),
+        LocationAnalyzer(settings.integrations.hosts),
+        settings.catalog.is_readonly,
+        restricted_by_token if settings.permission.is_enabled else everyone_may,
     )
 
 

@@ -20,6 +20,7 @@ from app.catalog.reading import storable
 from app.catalog.registered_store import RegisteredLocation
 from app.errors import InputError
 from app.index.text import scalar_text
+from app.model.nesting import is_deeper
 
 Matcher: TypeAlias = Callable[[RegisteredLocation], bool]
 
@@ -91,7 +92,10 @@ def compile_predicate(predicate: Any, what: str) -> Matcher | None:
 
     Raises `InputError`, which begins with `what` if it is the shape that is wrong.
     """
-    return _Compiler(what).compile(predicate)
+    compiler = _Compiler(what)
+    if is_deeper(predicate, 4 * MAX_DEPTH):
+        raise compiler.too_deep()
+    return compiler.compile(predicate)
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ class _Compiler:
         if self.left < 0:
             raise self._error(f"more than {MAX_PARTS} conditions")
         if depth > MAX_DEPTH:
-            raise self._error(f"nested more than {MAX_DEPTH} levels deep")
+            raise self.too_deep()
 
     def _field(self, key: str, value: Any, depth: int) -> Matcher:
         self._count(depth)
@@ -144,36 +148,31 @@ class _Compiler:
         if _is_primitive(value):
             return _is_one_of(name, [value])
         if isinstance(value, dict):
-            found = self._operation(name, value, depth)
+            found = _operation(name, value)
             if found is not None:
                 return found
         operators = "$exists, $in, $contains, $hasPrefix"
         raise self._error(f'Expected a value or one of {operators} at "{key}"')
 
-    def _operation(self, name: str, value: Mapping[str, Any], depth: int) -> Matcher | None:
-        """Compile the first operator that fits, whatever else is there."""
-        match value:
-            case {"$exists": bool(exists)}:
-                return _everything if exists else _nothing
-            case {"$in": list(members)} if all(map(_is_primitive, members)):
-                return _is_one_of(name, members, ignore_case=name != "id")
-            case {"$contains": target}:
-                self._check_inner(target, depth + 1)
-                return _nothing
-            case {"$hasPrefix": str(prefix)}:
-                return _has_prefix(name, prefix)
-        return None
-
-    def _check_inner(self, predicate: Any, depth: int) -> None:
-        """Bound what is never looked at."""
-        self._count(depth)
-        for part in predicate.values() if isinstance(predicate, dict) else ():
-            self._check_inner(part, depth + 1)
-        for part in predicate if isinstance(predicate, list) else ():
-            self._check_inner(part, depth + 1)
+    def too_deep(self) -> InputError:
+        return self._error(f"nested more than {MAX_DEPTH} levels deep")
 
     def _error(self, complaint: str) -> InputError:
         return InputError(f"{self.what}: Validation error: {complaint}")
+
+
+def _operation(name: str, value: Mapping[str, Any]) -> Matcher | None:
+    """Compile the first operator that fits, whatever else is there."""
+    match value:
+        case {"$exists": bool(exists)}:
+            return _everything if exists else _nothing
+        case {"$in": list(members)} if all(map(_is_primitive, members)):
+            return _is_one_of(name, members, ignore_case=name != "id")
+        case {"$contains": _}:
+            return _nothing
+        case {"$hasPrefix": str(prefix)}:
+            return _has_prefix(name, prefix)
+    return None
 
 
 def _everything(_location: RegisteredLocation) -> bool:

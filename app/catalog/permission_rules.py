@@ -27,9 +27,8 @@ class Param:
 
     def schema(self) -> dict[str, Any]:
         """Write its JSON Schema."""
-        kind = (
-            {"type": "array", "items": {"type": "string"}} if self.is_list else {"type": "string"}
-        )
+        text = {"type": "string"}
+        kind = {"type": "array", "items": text} if self.is_list else text
         return {**kind, "description": self.description}
 
     def issues(self, params: Params) -> Iterator[Issue]:

@@ -15,7 +15,7 @@ RESOURCE_TYPE = "catalog-entity"
 
 
 class Permission(Enum):
-    """A permission: its name, the action it is about ("" if none), and whether it is about one entity."""
+    """A permission: its name, the action it is about (or ""), and whether it is about an entity."""
 
     UNPROCESSED_READ = ("catalog.entities.unprocessed.read", "read", False)
     UNPROCESSED_DELETE = ("catalog.entities.unprocessed.delete", "delete", False)

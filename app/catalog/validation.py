@@ -14,6 +14,7 @@ from app.catalog.placeholders import MARKS
 from app.catalog.processing import Processor
 from app.model import policies
 from app.model.entity import Entity
+from app.model.nesting import is_deeper
 from app.model.processing_error import ProcessingError
 
 Errors = list[Mapping[str, Any]]
@@ -59,17 +60,9 @@ class EntityValidator:
 
     def _too_deep(self, data: Mapping[str, Any]) -> ProcessingError | None:
         """Hold what was never in a file to the depth that files are held to."""
-        level: list[Any] = [data]
-        for _ in range(self.processor.limits.depth):
-            level = [
-                inner
-                for value in level
-                for inner in (value.values() if isinstance(value, dict) else value)
-                if isinstance(inner, (dict, list))
-            ]
-            if not level:
-                return None
         deepest = self.processor.limits.depth
+        if not is_deeper(data, deepest):
+            return None
         return ProcessingError(
             "InputError", f"The entity is nested more than {deepest} levels deep"
         )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from app.model.entity import Entity
@@ -95,16 +97,27 @@ def position_of(data: bytes, index: int, pointer: str) -> tuple[int, int]:
 
 def position_in(data: bytes, line: int, pointer: str) -> tuple[int, int]:
     """Find a field like `position_of`, in the document that starts on `line` (`Entity.line`)."""
-    try:
-        text = _masked(_decode(data, DEFAULT_LIMITS))
-        for chunk in _chunks(text):
-            if chunk.line <= line <= chunk.line + chunk.text.count("\n"):
+    chunks = _chunks_of(data)
+    # Where one document ends the next one begins; either may have the line.
+    last = bisect_right(chunks, line, key=lambda chunk: chunk.line)
+    for chunk in chunks[max(last - 2, 0) : last]:
+        if line <= chunk.line + chunk.text.count("\n"):
+            try:
                 place = find_place(chunk.text, chunk.line, line, pointer)
-                if place:
-                    return place
-    except Fault:
-        pass
+            except Fault:
+                break
+            if place:
+                return place
     return 0, 0
+
+
+@lru_cache(maxsize=1)
+def _chunks_of(data: bytes) -> tuple[_Chunk, ...]:
+    """Cut up a file; remembered, since a file with one mistake often has thousands."""
+    try:
+        return tuple(_chunks(_masked(_decode(data, DEFAULT_LIMITS))))
+    except Fault:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

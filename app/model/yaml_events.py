@@ -33,7 +33,8 @@ from app.model.yaml_wording import Fault, flow_reason, syntax_fault
 class Limits:
     """How much of a file is read; what goes beyond becomes a problem.
 
-    `nodes` counts the keys and values in all documents of a file, with every alias expanded.
+    `nodes` counts the keys and values in all documents of a file, with every alias expanded; the
+    text that an alias repeats counts too, by the length.
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -53,6 +54,7 @@ class Document:
 
 
 _QUOTES = ("'", '"')
+_TEXT_PER_NODE = 32
 _MENDINGS = 20
 _MENDABLE = 1_000_000
 _NO_KEY = object()
@@ -243,7 +245,7 @@ class _Builder:
             name = event.anchor
             message = f"Unresolved alias (the anchor must be set before the alias): {name}"
             raise self._fault(event, message, is_syntax=True)
-        return value, size
+        return value, size + _length(value) // _TEXT_PER_NODE
 
     def _copy(self, event: Any, value: Any, depth: int) -> Any:
         """Copy an anchored value, so that no two places of a document share what can change."""
@@ -287,6 +289,15 @@ class _Builder:
             first_line=self._first_line,
             is_syntax=is_syntax,
         )
+
+
+def _length(value: Any) -> int:
+    """Count the characters in all texts and keys of a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(key) + _length(item) for key, item in value.items())
+    return sum(map(_length, value)) if isinstance(value, list) else 0
 
 
 def _flow_text(value: Any) -> str:

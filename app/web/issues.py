@@ -19,6 +19,16 @@ class Missing:
 
 
 MISSING = Missing()
+# A truth value is a number as well.
+_TYPES: tuple[tuple[type[Any], str], ...] = (
+    (Missing, "undefined"),
+    (type(None), "null"),
+    (bool, "boolean"),
+    (int, "number"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+)
 
 
 def written(issues: Sequence[Issue]) -> str:
@@ -87,17 +97,4 @@ def no_variant(variants: Iterable[Sequence[Issue]], path: Path) -> Issue:
 
 def type_name(value: Any) -> str:
     """Name the type of a JSON value."""
-    match value:
-        case Missing():
-            return "undefined"
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"
+    return next((name for kind, name in _TYPES if isinstance(value, kind)), "object")

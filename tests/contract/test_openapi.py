@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import join_catalog
 from app.bootstrap.web import NOT_SERVED, make_app
-from app.catalog import schemas
+from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
@@ -99,12 +99,17 @@ QUERIES = {
     "GetEntitiesByQuery": schemas.PageQuery,
     "GetEntitiesByRefs": schemas.FilterQuery,
     "GetEntityFacets": schemas.FacetsQuery,
+    "CreateLocation": location_schemas.CreateLocationQuery,
 }
 BODIES = {
     "EntityQuery": schemas.PageBody,
     "EntityRefsRequest": schemas.RefsBody,
     "EntityFacetsRequest": schemas.FacetsBody,
     "RefreshRequest": schemas.RefreshBody,
+    "LocationInput": location_schemas.LocationInput,
+    "LocationQuery": location_schemas.LocationsBody,
+    "AnalyzeLocationRequest": location_schemas.AnalyzeBody,
+    "ValidateEntityRequest": location_schemas.ValidateBody,
 }
 
 
@@ -159,7 +164,8 @@ def test_a_plugin_describes_its_own_paths_and_only_what_they_need():
     assert document["openapi"] == "3.0.3"
     assert document["info"]["title"] == "catalog"
     assert set(document["paths"]) == {p for p in DOCUMENT["paths"] if p.startswith("/api/catalog/")}
-    assert {tag["name"] for tag in document["tags"]} == {"Entity", "Unprocessed"}
+    named = {tag["name"] for tag in document["tags"]}
+    assert named == {"Entity", "Locations", "Permissions", "Unprocessed"}
     for kind in ("parameters", "responses", "schemas"):
         assert set(components(kind, document)) == set(document["components"][kind])
     assert "UserInfo" not in document["components"]["schemas"]

@@ -1,4 +1,4 @@
-"""What is read from where: once by `ingest`, and by schedule and on request from git and the web."""
+"""What is read from where: once by `ingest`; by schedule and on request from git and the web."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_was_ingested_once_is_served_and_stays(demo):
 
 def test_a_problem_is_an_exit_code_and_a_place_and_the_rest_is_ingested(tmp_path):
     (tmp_path / "good.yaml").write_text(component("good"))
-    (tmp_path / "bad.yaml").write_text(component("bad", lifecycle=[1]))
+    (tmp_path / "bad.yaml").write_text(component("bad", lifecycle=1))
 
     report = ingest(tmp_path, tmp_path, code=1)
 
@@ -138,9 +138,8 @@ def git_platform(
     folder = tmp_path_factory.mktemp("git")
     (folder / "app-config.yaml").write_text(
         f"{ACCESS}catalog:\n  {RULES}\n  providers:\n    git:\n"
-        f"      often: {{url: {repositories.often.path}, schedule: {{frequency: {{seconds: 2}}}}}}\n"
-        f"      seldom: {{url: 'file://{repositories.seldom.path}',"
-        " schedule: {frequency: {hours: 9}}}\n"
+        f"      often: {{url: {repositories.often.path}, schedule: {{frequency: PT2S}}}}\n"
+        f"      seldom: {{url: 'file://{repositories.seldom.path}'}}\n"
     )
     with serving(folder, workers=1) as platform:
         seconds_until(lambda: platform.entity("component:default/seldom"))

@@ -172,7 +172,9 @@ def _bombs() -> Iterator[BadFile]:
         text = f"  annotations:\n    a: &a {'x' * 500_000}\n{long}"
         yield _file(f"long-text-{count}-times", good("quadratic", text), PROBLEM)
     keys = "".join(f"    {'k' * 1000}{i}: *a\n" for i in range(400))
-    yield _file("long-keys", good("keys", f"  annotations:\n    a: &a {'x' * 900_000}\n{keys}"), PROBLEM)
+    yield _file(
+        "long-keys", good("keys", f"  annotations:\n    a: &a {'x' * 900_000}\n{keys}"), PROBLEM
+    )
     for depth in (50, 99, 100, 101, 1000, 100_000, 2_000_000):
         tells = PROBLEM if depth > 100 else None
         yield _file(f"lists-{depth}-deep", "[" * depth + "]" * depth, PROBLEM)
@@ -182,12 +184,18 @@ def _bombs() -> Iterator[BadFile]:
         yield _file(f"maps-inside-{depth}-deep", good("deep", f"  x: {maps}\n"), tells)
     for depth in (50, 101, 2000):
         block = "".join(" " * (2 + i) + "a:\n" for i in range(depth))
-        yield _file(f"blocks-{depth}-deep", good("deep", "  x:\n" + block), None if depth == 50 else PROBLEM)
+        yield _file(
+            f"blocks-{depth}-deep", good("deep", "  x:\n" + block), None if depth == 50 else PROBLEM
+        )
         dashes = "  x: \n    " + "- " * depth + "a\n"
         yield _file(f"dashes-{depth}-deep", good("deep", dashes), None if depth == 50 else PROBLEM)
-    aliased = "  x:\n    a0: &a0 [x]\n" + "".join(f"    a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 300))
+    aliased = "  x:\n    a0: &a0 [x]\n" + "".join(
+        f"    a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 300)
+    )
     yield _file("aliases-deep", good("deep", aliased), PROBLEM)
-    yield _file("keys-many", good("many", "  x:\n" + "".join(f"    k{i}: 1\n" for i in range(120_000))))
+    yield _file(
+        "keys-many", good("many", "  x:\n" + "".join(f"    k{i}: 1\n" for i in range(120_000)))
+    )
     yield _file("items-many", good("many", "  x: [" + "1," * 900_000 + "1]\n"))
     yield _file("items-too-many", good("many", "  x: [" + "1," * 2_000_000 + "1]\n"), PROBLEM)
     yield _file("anchors-many", "".join(f"a{i}: &a{i} x\n" for i in range(100_000)), PROBLEM)
@@ -198,12 +206,24 @@ def _bombs() -> Iterator[BadFile]:
     yield _file("documents-invalid-many", (HEAD.format(name="_") + "---\n") * 15_000, PROBLEM)
     for size in (9, 11, 30):
         tells = PROBLEM
-        yield _file(f"comment-{size}-mb", good("big") + "#" + "x" * (size * MEGABYTE), None if size == 9 else PROBLEM)
-        yield _file(f"text-{size}-mb", good("big", f"  description: {'x' * (size * MEGABYTE)}\n"), tells)
-        yield _file(f"lines-{size}-mb", good("big") + "\n" * (size * MEGABYTE), None if size == 9 else PROBLEM)
+        yield _file(
+            f"comment-{size}-mb",
+            good("big") + "#" + "x" * (size * MEGABYTE),
+            None if size == 9 else PROBLEM,
+        )
+        yield _file(
+            f"text-{size}-mb", good("big", f"  description: {'x' * (size * MEGABYTE)}\n"), tells
+        )
+        yield _file(
+            f"lines-{size}-mb",
+            good("big") + "\n" * (size * MEGABYTE),
+            None if size == 9 else PROBLEM,
+        )
         yield _file(f"dashes-{size}-mb", "-" * (size * MEGABYTE), PROBLEM)
         yield _file(f"spaces-{size}-mb", " " * (size * MEGABYTE) + "x", PROBLEM)
-    sparse = BadFile("sparse-100-gb", lambda folder: os.truncate(_touch(folder / NAME), 100 << 30), PROBLEM)
+    sparse = BadFile(
+        "sparse-100-gb", lambda folder: os.truncate(_touch(folder / NAME), 100 << 30), PROBLEM
+    )
     yield sparse
     yield _file("key-long", good("key", f"  {'k' * 5000}: 1\n"))
     yield _file("key-huge", good("key", f"  ? {'k' * MEGABYTE}\n  : 1\n"), PROBLEM)
@@ -292,7 +312,9 @@ def _lengths() -> Iterator[BadFile]:
         yield _file(f"tag-{length}", good("n", f"  tags: [{text}]\n"), fits)
         yield _file(f"label-{length}", good("n", f"  labels: {{a: {text}}}\n"), fits)
         yield _file(f"label-key-{length}", good("n", f"  labels: {{? {text} : a}}\n"), fits)
-        yield _file(f"annotation-key-{length}", good("n", f"  annotations: {{? {text} : a}}\n"), fits)
+        yield _file(
+            f"annotation-key-{length}", good("n", f"  annotations: {{? {text} : a}}\n"), fits
+        )
         prefix = ".".join(["a" * min(length, 63)] * (1 + length // 64))[:length]
         yield _file(f"label-prefix-{length}", good("n", f"  labels: {{? {prefix}/a : a}}\n"))
         yield _file(f"owner-{length}", good("n").replace("owner: team", f"owner: {text}"))
@@ -330,10 +352,14 @@ def _targets() -> Iterator[BadFile]:
         yield _file(f"target-{number}", location(f"target-{number}", target))
         yield _file(f"target-url-{number}", location(f"target-url-{number}", target, type="url"))
         yield _file(f"target-one-{number}", location(f"target-one-{number}", target=target))
-    for number, kind in enumerate(["", "FILE", "url ", "git", "dir", "s3", 5, None, [], {}, "x" * 10_000]):
+    for number, kind in enumerate(
+        ["", "FILE", "url ", "git", "dir", "s3", 5, None, [], {}, "x" * 10_000]
+    ):
         yield _file(f"type-{number}", location(f"type-{number}", "./x.yaml", type=kind))
         yield _file(f"presence-{number}", location(f"presence-{number}", "./x.yaml", presence=kind))
-    yield _file("targets-10000", location("targets", *(f"./t{i}.yaml" for i in range(10_000))), PROBLEM)
+    yield _file(
+        "targets-10000", location("targets", *(f"./t{i}.yaml" for i in range(10_000))), PROBLEM
+    )
     yield _file("targets-same", location("targets", *["./nothing.yaml"] * 5000), PROBLEM)
     yield _file("targets-none", location("targets", targets=[]))
     yield _file("targets-text", location("targets", targets="./x.yaml"))
@@ -422,6 +448,8 @@ def _placeholders() -> Iterator[BadFile]:
             "./x", "/etc/passwd", "http://127.0.0.1:1/", "", None, 5, ["./x"], {}, "\0")  # fmt: skip
         for number, target in enumerate(targets):
             text = json.dumps({key: target})
-            yield _file(f"placeholder-{key.replace('$', '_')}-{number}", good("p", f"  x: {text}\n"))
+            yield _file(
+                f"placeholder-{key.replace('$', '_')}-{number}", good("p", f"  x: {text}\n")
+            )
     many = ", ".join(["{$text: ./x}"] * 5000)
     yield _file("placeholders-many", good("p", f"  x: [{many}]\n"))

@@ -187,6 +187,15 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: " + "[" * 200 + "]" * 200, "nested more than 100 levels deep"),
         ("".join(" " * n + "a:\n" for n in range(300)), "nested more than 100 levels deep"),
         ("a: &a " + "[" * 60 + "]" * 60 + "\nb: " + "[" * 60 + "*a" + "]" * 60, "100 levels deep"),
+        (
+            f"a: &a {'x' * 100_000}" + "".join(f"\nk{n}: *a" for n in range(1000)),
+            "more values in one file than are read",
+        ),
+        (
+            f"a: &a {{? {'x' * 1000} : [{'x' * 50_000}]}}"
+            + "".join(f"\nk{n}: *a" for n in range(1000)),
+            "more values in one file than are read",
+        ),
         ("a: &x [*x]", "refers to a node that contains it"),
         ("a: *x", "Unresolved alias"),
         ("x" * 5000 + ": 1", "Nested mappings"),
@@ -285,3 +294,15 @@ def test_a_field_is_found_by_the_line_its_document_starts_on():
     assert position_in(FIELDS, 1, "/kind") == (0, 0)
     assert position_in(b"a: [", 1, "/b") == (0, 0)
     assert position_in(b"\xff\xff", 1, "/a") == (0, 0)
+
+
+def test_a_field_is_found_in_any_of_thousands_of_documents():
+    many = (COMPONENT + b"---\n") * 1000 + b"...\n--- {a: b}\n--- {c: d}\n"
+
+    items = read(many)
+
+    assert [position_in(many, item.line, "/metadata/name") for item in items[:1000]] == [
+        (8 * number + 4, 9) for number in range(1000)
+    ]
+    assert position_in(many, items[1000].line, "/a") == (8002, 9)
+    assert position_in(many, items[1001].line, "/c") == (8003, 9)
