@@ -7,14 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from flask import Flask, Response  # noqa: E402
+from flask import Flask, Response
 
-from app.serve.child import Child  # noqa: E402
-from app.serve.listening import listen_shares  # noqa: E402
-from app.serve.process import ChildSpec  # noqa: E402
-from app.serve.supervisor import Supervisor  # noqa: E402
-from app.serve.web import run_web  # noqa: E402
-from app.web.lifecycle import Lifecycle  # noqa: E402
+from app.serve.child import Child
+from app.serve.listening import listen_shares
+from app.serve.process import ChildSpec
+from app.serve.supervisor import Supervisor
+from app.serve.web import run_web
+from app.web.lifecycle import Lifecycle
 
 
 def serve(port: int, size: int) -> int:

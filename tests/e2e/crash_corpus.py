@@ -197,9 +197,9 @@ def _is_kept(entity: dict[str, Any]) -> bool:
         entity["spec"]["owner"] = "team-0"
     elif number % 5 == 1:
         entity["metadata"]["tags"] = ["Not A Tag"]
-    elif entity["spec"].get("lifecycle") == 7:  # noqa: PLR2004
+    elif entity["spec"].get("lifecycle") == 7:
         entity["spec"].update(lifecycle="live", owner="team-1")
-    return number % 5 != 2  # noqa: PLR2004
+    return number % 5 != 2
 
 
 def _edit(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:

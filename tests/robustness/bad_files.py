@@ -8,6 +8,8 @@ breaks.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import socket
@@ -17,6 +19,8 @@ from pathlib import Path
 
 NAME = "catalog-info.yaml"
 HEAD = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\n"
+# So that no case contends for the names of another one.
+_NAMESPACES = itertools.count()
 SPEC = "spec:\n  type: service\n  lifecycle: live\n  owner: team\n"
 MEGABYTE = 1 << 20
 PROBLEM, ENTITY = "problem", "entity"
@@ -51,7 +55,8 @@ def bad_files() -> Iterator[BadFile]:
 
 def good(name: str, extra: str = "") -> str:
     """A Component that is all right, with `extra` in its metadata."""
-    return HEAD.format(name=name) + extra + SPEC
+    namespace = "" if "namespace:" in extra else f"  namespace: n{next(_NAMESPACES)}\n"
+    return HEAD.format(name=name) + namespace + extra + SPEC
 
 
 def location(name: str, *targets: object, **spec: object) -> str:
@@ -142,7 +147,7 @@ def _syntax() -> Iterator[BadFile]:
         "!!binary '***'", "!!set {a, b}", "!!omap [a: 1]", "!!timestamp 2001-01-01", "!!int abc",
         "!!float abc", "!!null x", "!!bool x", "!!map []", "!!seq {}", "!!str [a]", "!ruby/object:A {}",
         "1: 2", "null: 1", "true: 1", "~: 1", "1.5: x\n1.50: y", "? |\n  a\n: b", "# nothing at all",
-        "a: b # c\n #d\n   # e", "a: [b,\nc]", "a: {b:\nc}", "- !a &b c\n- *b", "&a a: &b b", "''", "\"\"",
+        "a: b # c\n #d\n   # e", "a: [b,\nc]", "a: {b:\nc}", "- !a &b c\n- *b", "&a a: &b b", "''", '""',
         "a: >\n\n\n", "a: |2\n b", "text", "5", "true", "null", "1e999", "- a\n- b", "a",
         "key: [a, b", "key: {a: b", "key: 'it''s", "a: 'b'c", 'a: "b"c', "a: [b]c", "-a", "-\ta", "a:b",
         "!!", "a: !b", "a: !!b c", "x: &1 *1", "---a", "--- a\n--- b\n...\nc", "\ufeff---\na: b",
@@ -200,7 +205,7 @@ def _bombs() -> Iterator[BadFile]:
     yield _file("items-too-many", good("many", "  x: [" + "1," * 2_000_000 + "1]\n"), PROBLEM)
     yield _file("anchors-many", "".join(f"a{i}: &a{i} x\n" for i in range(100_000)), PROBLEM)
     yield _file("documents-many", "---\n" * 300_000)
-    yield _file("documents-good-many", (good("one") + "---\n") * 19_000, ENTITY)
+    yield _file("documents-good-many", (good("one") + "---\n") * 19_000)
     yield _file("documents-too-many", (good("one") + "---\n") * 30_000, PROBLEM)
     yield _file("documents-broken-many", "a: [\n---\n" * 15_000, PROBLEM)
     yield _file("documents-invalid-many", (HEAD.format(name="_") + "---\n") * 15_000, PROBLEM)
@@ -283,7 +288,7 @@ def _with(field: str, value: object) -> dict[str, object]:
     entity: dict[str, object] = {
         "apiVersion": "backstage.io/v1alpha1",
         "kind": "Component",
-        "metadata": {"name": "odd"},
+        "metadata": {"name": "odd", "namespace": f"n{next(_NAMESPACES)}"},
         "spec": {"type": "service", "lifecycle": "live", "owner": "team"},
     }
     *path, last = field.split(".")
@@ -306,9 +311,9 @@ def _with(field: str, value: object) -> dict[str, object]:
 def _lengths() -> Iterator[BadFile]:
     for length in (1, 62, 63, 64, 65, 253, 254, 1000, 100_000):
         fits = ENTITY if length <= 63 else PROBLEM
-        text = "a" * length
+        text = _letters(length)
         yield _file(f"name-{length}", good(text), fits)
-        yield _file(f"namespace-{length}", good("n", f"  namespace: {text}\n"), fits)
+        yield _file(f"namespace-{length}", good(f"n{length}", f"  namespace: {text}\n"), fits)
         yield _file(f"tag-{length}", good("n", f"  tags: [{text}]\n"), fits)
         yield _file(f"label-{length}", good("n", f"  labels: {{a: {text}}}\n"), fits)
         yield _file(f"label-key-{length}", good("n", f"  labels: {{? {text} : a}}\n"), fits)
@@ -325,11 +330,18 @@ def _lengths() -> Iterator[BadFile]:
         yield _file(f"link-{length}", good("n", url), ENTITY)
 
 
+def _letters(length: int) -> str:
+    """Make text that no compression makes short."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return "".join(letters[b % 26] for b in hashlib.shake_256(b"x").digest(length))
+
+
 def _references() -> Iterator[BadFile]:
     for number, ref in enumerate(
         [
             "", " ", ":", "/", ":/", "a:", "/a", "a/", ":a", "a:/b", "a:b/", "a:b:c/d", "a/b/c", "a:b/c/d",
-            "group:", "group:/", "group:x/", "user:default/" + "x" * 500, "é", "a b", "a\nb", "%2e%2e", "..",
+            "group:", "group:/", "group:x/", "user:default/" + _letters(500), "é", "a b", "a\nb", "%2e%2e", "..",
+            "group:default/" + _letters(5000), _letters(60) + ":" + _letters(60) + "/" + _letters(5000),
             "component:default/odd", "COMPONENT:DEFAULT/ODD", "İ", "ß", "ﬀ", "\u0000", "😀:😀/😀",
         ]
     ):  # fmt: skip

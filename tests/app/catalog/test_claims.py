@@ -2,96 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
-from app.catalog.emission import Counts, Emission, Flaw, Parent
-from app.catalog.stitching import Stitcher
-from app.catalog.store import GraphStore, ReadingRow
-from app.catalog.writing import GraphWriter
-from app.db.documents import DocumentCodec
+from app.catalog.emission import Flaw, Parent
+from app.catalog.store import GraphStore
 from app.db.statements import Statements
 from app.model.problem import Problem
+from tests.app.catalog.write_side import HERE, THERE, Graph, emission
 
-REVERSE = {"ownedBy": "ownerOf", "dependsOn": "dependencyOf", "hasMember": "memberOf"}
 ONE, TWO = Parent("one"), Parent("two")
-HERE, THERE = "url:https://example.org/here.yaml", "url:https://example.org/there.yaml"
 BROKEN = Flaw({"name": "InputError", "message": "no owner"}, Problem(HERE, "no owner"))
-
-
-def emission(ref, *edges, location=HERE, text="v1", flaws=()):
-    kind, _, name = ref.partition(":default/")
-    data = {
-        "apiVersion": "backstage.io/v1alpha1",
-        "kind": kind.title(),
-        "metadata": {"name": name, "namespace": "default", "description": text},
-        "spec": {"edges": [list(edge) for edge in edges]},
-    }
-    content = orjson.dumps(data)
-    return Emission(ref, location, 1, None if flaws else content, content, edges, flaws)
 
 
 @pytest.fixture
 def graph(database):
     return Graph(database)
-
-
-class Graph:
-    """The write side joined for tests, with a way to look at what is served."""
-
-    def __init__(self, database, *, keeps_orphans=False):
-        codec = DocumentCodec(database)
-        self.database = database
-        self.writer = GraphWriter(
-            database,
-            codec,
-            lambda data: [tuple(edge) for edge in data["spec"]["edges"]],
-            keeps_orphans,
-        )
-        self.stitcher = Stitcher(database, codec, REVERSE)
-
-    def write(self, parent, *emissions):
-        counts = Counts()
-        with self.writer.begin() as claims:
-            ids = claims.write(parent, emissions, counts)
-        self.stitcher.stitch_all()
-        return counts, ids
-
-    def drop(self, parent, *refs, eager=False):
-        counts = Counts()
-        with self.writer.begin() as claims:
-            ids = claims.store.known_refs(list(refs))
-            rows = [r for r in claims.store.emissions_by(parent) if r.ref_id in ids.values()]
-            claims.release(rows, counts, why="{}", eager=eager)
-        self.stitcher.stitch_all()
-        return counts
-
-    def location(self, source, ref, *, parent=0):
-        """Write a Location that was read, so that it may emit others."""
-        _, ids = self.write(Parent(source, parent), emission(ref, location=f"{HERE}#{ref}"))
-        with self.writer.begin() as claims:
-            claims.store.save_reading(ReadingRow(ids[ref], "{}", good=True), claims.now)
-            claims.store.mark_dirty({ids[ref]: "{}"})
-        self.stitcher.stitch_all()
-        return ids[ref]
-
-    def served(self, ref):
-        with self.database.snapshot() as connection:
-            row = Statements.on(connection).row(
-                "SELECT e.document FROM entity e JOIN ref r ON r.id = e.id WHERE r.ref = ?", ref
-            )
-        return orjson.loads(row[0]) if row else None
-
-    def text(self, ref):
-        found = self.served(ref)
-        return found["metadata"]["description"] if found else None
-
-    def relations(self, ref):
-        return [(r["type"], r["targetRef"]) for r in self.served(ref)["relations"]]
-
-    def rows(self, sql, *values):
-        with self.database.snapshot() as connection:
-            return Statements.on(connection).rows(sql, *values)
 
 
 WEB, API, TEAM = "component:default/web", "api:default/web", "group:default/team"
@@ -295,8 +223,6 @@ def test_two_emissions_cannot_both_hold_a_claim(database):
         ids = store.ref_ids([WEB])
         row = (ids[WEB], emission(WEB), True)
         pack = lambda document: document  # noqa: E731
-        from datetime import UTC, datetime
-
         store.insert_emissions(ONE, [row], pack, datetime.now(UTC))
         with pytest.raises(Exception, match=r"(?i)unique"):
             store.insert_emissions(TWO, [row], pack, datetime.now(UTC))

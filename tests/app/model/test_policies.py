@@ -236,7 +236,7 @@ def test_scripts_are_no_urls(url):
 
 
 def test_an_entity_without_scripts_is_answered_as_it_is():
-    for annotations in ({VIEW_URL: "https://x/javascript:"}, {EDIT_URL: 5}, {}):
+    for annotations in ({VIEW_URL: "https://x/javascript:"}, {EDIT_URL: 5}, {}, "text", ["a"], 5):
         entity = component(annotations=annotations)
         assert sanitize_annotations(entity) is entity
     entity = component()

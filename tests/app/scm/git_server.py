@@ -132,7 +132,7 @@ def full_git_server(origin: Origin, token: str = "") -> Iterator[str]:
             "GIT_CONFIG_KEY_0": "safe.directory",
             "GIT_CONFIG_VALUE_0": "*",
         }
-        done = subprocess.run(  # noqa: S603 - our own test server
+        done = subprocess.run(
             [GIT, "http-backend"],
             input=environ["wsgi.input"].read(size),
             env=env,

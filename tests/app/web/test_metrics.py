@@ -69,7 +69,7 @@ RequestMetrics(CollectorRegistry()).observe("GET", "/x", 200, 0.01)
 
 def test_one_process_answers_for_all(tmp_path, request):
     for _ in range(2):
-        subprocess.run(  # noqa: S603 - a program of our own
+        subprocess.run(
             [sys.executable, "-c", PROGRAM],
             check=True,
             cwd=request.config.rootpath,
