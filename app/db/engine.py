@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from sqlalchemy.engine import URL, make_url
 
 from app.db.statements import Statements
 
-# The driver's own way of writing times is deprecated; ours keeps the zone and sorts as text.
-sqlite3.register_adapter(datetime, lambda moment: moment.isoformat(sep=" "))
+# The driver's own way of writing times is deprecated; ours names the zone, and as it is always the
+# same one, texts sort as the times do.
+sqlite3.register_adapter(datetime, lambda moment: moment.astimezone(UTC).isoformat(sep=" "))
 
 # How long a writer waits for another one (milliseconds) before it gives up.
 BUSY_TIMEOUT_MS = 30_000
@@ -32,6 +33,7 @@ WAL_BYTES = 8 * 1024 * 1024
 MMAP_SIZE = 1 << 31
 
 
+POSTGRES_OPTIONS = {"connect_timeout": "10", "application_name": "callboard"}
 POSTGRES_SETTINGS = (
     "SET lock_timeout = '30s'",
     "SET idle_in_transaction_session_timeout = '5min'",
@@ -108,7 +110,7 @@ class Database:
             file.execute("PRAGMA query_only = ON")
             return HeldConnection(file, is_sqlite=True)
         options = self.engine.dialect.create_connect_args(url)[1]
-        raw = psycopg.connect(**options, autocommit=True, connect_timeout=10)
+        raw = psycopg.connect(**options, autocommit=True)
         for setting in POSTGRES_SETTINGS:
             raw.execute(setting)
         return HeldConnection(raw, is_sqlite=False)
@@ -158,14 +160,13 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    url = url.set(drivername="postgresql+psycopg")
+    url = url.set(drivername="postgresql+psycopg", query={**POSTGRES_OPTIONS, **url.query})
     engine = create_engine(
         url,
         pool_size=8,
         max_overflow=8,
         pool_pre_ping=True,
         pool_timeout=30,
-        connect_args={"connect_timeout": 10, "application_name": "callboard"},
     )
 
     @event.listens_for(engine, "connect")

@@ -42,11 +42,11 @@ class FileReader:
             return self._read(target, fingerprint)
         except OSError as error:
             raise UnreadableError(
-                "file", f"file {target} could not be read, {_in_words(error)}"
+                "file", _readable(f"file {target} could not be read, {_in_words(error)}")
             ) from error
         except (InputError, ValueError) as error:
             raise UnreadableError(
-                "file", f"file {target} could not be read, Error: {error}"
+                "file", _readable(f"file {target} could not be read, Error: {error}")
             ) from error
 
     def resolve(self, target: str, base: str) -> str:
@@ -121,7 +121,7 @@ class FileReader:
     def _contents(self, paths: list[str]) -> Iterator[Content]:
         for path in paths:
             data = read_regular(self.root / path, self.limits.max_bytes)
-            yield Content(f"file:{path}", data)
+            yield Content(f"file:{_readable(path)}", data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,11 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     if left <= 0:
         raise InputError(f"{path} has more than the {max_bytes} bytes allowed")
     return b"".join(parts)
+
+
+def _readable(text: str) -> str:
+    """Write text with names that are not UTF-8 so that it can be sent and stored."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _in_words(error: OSError) -> str:

@@ -52,7 +52,7 @@ class Corpus:
 
 def write_corpus(root: Path, size: int, seed: int = 1) -> Corpus:
     """Write about `size` documents below `root`."""
-    chance = random.Random(seed)  # noqa: S311 - the same every time is what is wanted
+    chance = random.Random(seed)
     teams = max(1, size // (FILES_PER_TEAM * PER_FILE))
     writer = _Writer(root, chance, teams)
     writer.write()

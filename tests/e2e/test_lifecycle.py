@@ -85,7 +85,7 @@ def calling(ask: Callable[[], object]) -> Iterator[Caller]:
 
 
 def test_before_it_stops_it_says_so_and_answers_for_a_while(folder):
-    with serving(folder) as platform:
+    with serving(folder, workers=1) as platform:
         seconds_until(lambda: platform.entity("component:default/a"))
         family = platform.children()
         ready = platform.readiness()
@@ -99,12 +99,12 @@ def test_before_it_stops_it_says_so_and_answers_for_a_while(folder):
     assert leaving.json == {"message": "Backend is shutting down", "status": "error"}
     assert answer.status == 200
     assert code == 0
-    assert len(family) == 3
+    assert set(family) == {"web-1", "worker"}
     assert not any(map(is_alive, family.values()))
 
 
 def test_stopping_at_once_after_the_start_is_clean_too(folder):
-    with serving(folder) as platform:
+    with serving(folder, workers=1) as platform:
         platform.process.send_signal(signal.SIGTERM)
 
         assert platform.process.wait(30) == 0
@@ -128,7 +128,8 @@ def test_a_process_that_is_killed_is_replaced_and_callers_hardly_notice(demo, de
 
     # What was being answered when it happened is lost, and nothing else.
     assert len(caller.failures) <= int(victim != "worker"), caller.failures
-    assert caller.answers > 10
+    assert caller.answers > 3
+    assert caller.longest < 15
     assert len(demo.refs()) == DEMO_SIZE
     assert [is_alive(pid) for pid in demo.children().values()] == [True, True, True]
 
@@ -147,7 +148,7 @@ def test_all_are_replaced_one_by_one_without_a_failure(demo):
 
 
 def test_without_a_supervisor_all_end_and_the_next_start_has_everything(folder):
-    with serving(folder) as platform:
+    with serving(folder, workers=1) as platform:
         seconds_until(lambda: platform.entity("component:default/a"))
         known = platform.entity("component:default/a")
         family = platform.children()
@@ -156,7 +157,7 @@ def test_without_a_supervisor_all_end_and_the_next_start_has_everything(folder):
         seconds_until(lambda: not any(map(is_alive, family.values())), 40)
 
     (folder / "a.yaml").write_text(component("a", "meanwhile"))
-    with serving(folder) as platform:
+    with serving(folder, workers=1) as platform:
         seconds_until(lambda: platform.description("component:default/a") == "meanwhile")
         found = platform.entity("component:default/a")
 

@@ -159,7 +159,7 @@ def test_a_newcomer_finds_their_own_entities_in_the_api(machine):
 
     assert linted == ""  # nothing was found
     assert "name: my-service" in shown
-    assert re.search(r"my-service .*my-team", shown)
+    assert re.search(r"default/my-service\s.*my-team", shown)
 
 
 def test_a_newcomer_finds_the_entities_of_their_git_repository(machine):

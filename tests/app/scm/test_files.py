@@ -64,6 +64,18 @@ def test_a_pattern_reads_what_it_matches_in_order(reader, tmp_path):
     assert [c.location.rpartition("/")[2] for c in everywhere.contents] == ["b.yaml", "e.yaml"]
 
 
+def test_a_name_that_is_not_utf_8_is_written_so_that_it_can_be_stored(reader, tmp_path):
+    write(tmp_path / os.fsdecode(b"\xff.yaml"))
+    write(tmp_path / os.fsdecode(b"\xfe.yml"), b"x" * 101)
+
+    reading = reader.read(f"{tmp_path}/*.yaml")
+    with pytest.raises(UnreadableError) as raised:
+        reader.read(f"{tmp_path}/*.yml")
+
+    assert [content.location for content in reading.contents] == [f"file:{tmp_path}/?.yaml"]
+    assert str(raised.value).encode("utf-8")
+
+
 def test_nothing_is_not_found(reader, tmp_path):
     for target in (f"{tmp_path}/absent.yaml", f"{tmp_path}/no/*.yaml", f"{tmp_path}/a.yaml/x"):
         with pytest.raises(NotFoundError) as error:
