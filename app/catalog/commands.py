@@ -11,7 +11,7 @@ import orjson
 from app.catalog.causes import cause
 from app.catalog.emission import Counts
 from app.catalog.stitching import Stitcher
-from app.catalog.store import GraphStore, PendingRow
+from app.catalog.store import ORPHAN, GraphStore, PendingRow
 from app.catalog.writing import GraphWriter
 from app.errors import NotFoundError
 from app.model.uid import new_uid
@@ -27,12 +27,14 @@ class CatalogCommands:
     def refresh(self, ref: str) -> None:
         """Ask for an entity's Locations to be read again, up to the root; does not wait.
 
-        Raises `NotFoundError` for a ref that nobody ever emitted.
+        Raises `NotFoundError` for a ref that nobody emits.
         """
         with self.writer.begin() as claims:
             store = claims.store
             ref_id = store.known_refs([ref]).get(ref)
-            if ref_id is None or not store.emissions_of([ref_id]):
+            rows = [] if ref_id is None else store.emissions_of([ref_id])[ref_id]
+            # An orphan has nowhere to be read from, and is not found either (as in Backstage).
+            if ref_id is None or all(row.parent == ORPHAN for row in rows):
                 raise NotFoundError(f"Entity {ref} not found")
             store.ask_for(_locations_above(store, ref_id), new_uid(), claims.now)
 

@@ -34,7 +34,7 @@ def asked() -> list[str]:
 
 
 @pytest.fixture
-def ask(asked):  # noqa: C901 - many small views
+def ask(asked):
     routes = plugin()
 
     @routes.route("/small", methods=["GET", "POST"])
