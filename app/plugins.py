@@ -58,17 +58,17 @@ def discover(*packages: str, group: str = "") -> Iterator[Plugin]:
 
     Each plugin is yielded once, by the module that defines it, in the order of module names.
     """
-    modules = []
+    names = list[str]()
     for name in packages:
         package = importlib.import_module(name)
-        modules.append(package)
-        prefix = f"{name}."
-        names = sorted(found.name for found in pkgutil.iter_modules(package.__path__, prefix))
-        modules += map(importlib.import_module, names)
+        below = pkgutil.iter_modules(package.__path__, f"{name}.")
+        names += [name, *sorted(found.name for found in below)]
     if group:
-        modules += [importlib.import_module(e.module) for e in entry_points(group=group)]
-    for module in modules:
-        for value in vars(module).values():
-            plugin = getattr(value, _MARK, None)
-            if isinstance(plugin, Plugin) and plugin.module == module.__name__:
-                yield plugin
+        names += sorted(entry.module for entry in entry_points(group=group))
+    for name in dict.fromkeys(names):
+        marks = (
+            getattr(value, _MARK, None) for value in vars(importlib.import_module(name)).values()
+        )
+        # By another name in the same module, or imported into another one, it is the same plugin.
+        found = {id(mark): mark for mark in marks if isinstance(mark, Plugin)}
+        yield from (plugin for plugin in found.values() if plugin.module == name)

@@ -37,6 +37,7 @@ class _Plan:
     adopted: list[int] = field(default_factory=list)
     edges: dict[int, tuple[Emission, bool]] = field(default_factory=dict)
     causes: dict[int, str] = field(default_factory=dict)
+    locations: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Claims:
             plan.causes[ref_id] = cause(
                 source=parent.source, location=emission.location, line=emission.line
             )
+        if claims and emission.is_location:
+            plan.locations.append(ref_id)
         loses = not claims and emission.document is not None
         if loses and holder is not None:
             self.lost.append((emission, holder.location))
@@ -125,6 +128,9 @@ class Claims:
         store.update_emissions(plan.updates, pack)
         store.insert_emissions(parent, plan.inserts, pack, self.now)
         store.delete_emissions(plan.adopted)
+        if plan.locations:
+            # What it says decides what is read, so it is read whether or not that changed.
+            store.forget_fingerprints(plan.locations)
         self._write_problems(plan, parent)
         self._write_edges(plan)
         store.mark_dirty(plan.causes)
@@ -197,43 +203,49 @@ class Claims:
         why: str,
         eager: bool,
     ) -> list[EmissionRow]:
+        """Remove emissions; answer those that have to go as well because of it."""
         going = {row.id for row in rows}
-        others = self.store.emissions_of({row.ref_id for row in rows})
         followers = list[EmissionRow]()
-        for row in rows:
-            rest = [r for r in others[row.ref_id] if r.id not in going]
-            rest = self._rooted(row.ref_id, rest)
-            heir = next((r for r in rest if r.is_valid), None)
-            causes[row.ref_id] = why
-            if rest and not row.claimed:
-                self.store.delete_emissions([row.id])
+        for ref_id, present in self.store.emissions_of({row.ref_id for row in rows}).items():
+            causes[ref_id] = why
+            left = [row for row in present if row.id not in going]
+            rooted = self._rooted(ref_id, left)
+            if not rooted:
+                # What is left only held itself up through what goes.
+                followers += left
+            loser = next((r for r in present if r.claimed and r.id in going), None)
+            heir = next((row for row in rooted if row.is_valid), None)
+            self.store.delete_emissions(
+                row.id for row in present if row.id in going and row is not loser
+            )
+            if loser is None:
+                followers += [] if left else self._forget(ref_id, causes)
             elif heir is not None:
-                self._inherit(row, heir, causes)
-            elif self.keeps_orphans and not eager and row.claimed and not rest:
-                self._abandon(row, others[row.ref_id])
+                self._inherit(loser, heir, causes)
+            elif self.keeps_orphans and not eager:
+                self._abandon(loser, left)
             else:
-                self.store.delete_emissions([row.id])
-                counts.removed += row.claimed
-                if not rest:
-                    followers += self._forget(row.ref_id, causes)
-                    going |= {r.id for r in followers}
+                self.store.delete_emissions([loser.id])
+                counts.removed += 1
+                followers += self._forget(ref_id, causes)
+            going |= {row.id for row in followers}
         return followers
 
     def _inherit(self, row: EmissionRow, heir: EmissionRow, causes: dict[int, str]) -> None:
         self.store.delete_emissions([row.id])
         self.store.set_claimed([heir.id], claimed=True)
+        self.store.forget_fingerprints([row.ref_id])
         packed = self.store.document_of(heir.id)
-        if packed is not None and not heir.claimed:
+        if packed is not None:
             data = orjson.loads(self.codec.unpack(packed))
             self._replace_edges(row.ref_id, self.relations_of(data), causes)
 
     def _abandon(self, row: EmissionRow, others: Sequence[EmissionRow]) -> None:
-        stale = [r.id for r in others if r.parent == ORPHAN and r.id != row.id]
-        self.store.delete_emissions(stale)
+        self.store.delete_emissions(r.id for r in others if r.parent == ORPHAN)
         self.store.orphan([row.id])
 
     def _forget(self, ref_id: int, causes: dict[int, str]) -> list[EmissionRow]:
-        """Remove what a ref without emissions leaves behind; answer what it emitted."""
+        """Remove what a ref that is served no longer leaves behind; answer what it emitted."""
         self._replace_edges(ref_id, (), causes)
         self.store.forget_readings([ref_id])
         return self.store.emissions_below(ref_id)

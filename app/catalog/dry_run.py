@@ -49,6 +49,8 @@ class DryRunLimits:
     """After that nothing more is begun to be read."""
     turns: int = 4
     """How many run at once in one process: each holds a thread while it waits for other servers."""
+    patience: float = 10.0
+    """How many seconds a run waits for its turn."""
 
 
 @dataclass(slots=True)
@@ -201,7 +203,7 @@ class DryRuns:
     @contextmanager
     def walk(self) -> Iterator[Walk]:
         """Hold a turn, and a budget, for the block; raises `ServiceUnavailableError`."""
-        if not self.turns.acquire(blocking=False):
+        if not self.turns.acquire(timeout=self.limits.patience):
             raise ServiceUnavailableError("Too many dry runs at once, please try again later")
         try:
             budget = Budget(self.limits, time.monotonic() + self.limits.seconds)

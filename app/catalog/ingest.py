@@ -33,7 +33,7 @@ from app.catalog.stitching import LEARN_AT, Stitcher
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
-from app.errors import ConflictError, InputError
+from app.errors import CallboardError, ConflictError, InputError
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
 from app.ports import Content, Ingestor
@@ -106,10 +106,15 @@ class Ingest:
         run = _Run()
         parent = Parent(name)
         seen, spared = set[int](), set[str]()
-        for found in batches(ingestor.snapshot(), BATCH):
-            spared |= {item.location for item in found if isinstance(item, Problem)}
-            seen |= self._roots(run, parent, found)
-        self._sweep_source(run, parent, seen, spared)
+        try:
+            for found in batches(ingestor.snapshot(), BATCH):
+                spared |= {item.location for item in found if isinstance(item, Problem)}
+                seen |= self._roots(run, parent, found)
+            self._sweep_source(run, parent, seen, spared)
+        except CallboardError:
+            # What was found is shown nevertheless; only nothing is removed.
+            self._walk(run)
+            raise
         self._walk(run)
         return run.report
 
@@ -179,6 +184,7 @@ class Ingest:
     def _walk(self, run: _Run) -> None:
         try:
             while run.waiting:
+                self._go_on()
                 ref_id, depth = run.waiting.popleft()
                 if ref_id in run.visited:
                     continue
@@ -190,8 +196,13 @@ class Ingest:
         finally:
             self._stitch(run)
 
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError
+
     def _stitch(self, run: _Run) -> None:
-        run.report.stitched += self.stitcher.stitch_all()
+        """Bring what is served up to date; what a stop leaves waiting is done at the next start."""
+        run.report.stitched += self.stitcher.stitch_all(self.stop.is_set)
         run.unstitched = 0
 
     def _visit(self, run: _Run, ref_id: int, depth: int) -> None:
@@ -205,7 +216,10 @@ class Ingest:
             )
             return
         given = run.given.pop(ref_id, None)
-        if self._is_unchanged(before.fingerprint, given):
+        if not location.is_newest:
+            # What it leads to stays as it is, and the error that is on it too.
+            run.report.counts.unchanged += 1
+        elif self._is_unchanged(before.fingerprint, given):
             run.report.counts.unchanged += 1
         else:
             self._read(run, location, before, given)
@@ -224,7 +238,9 @@ class Ingest:
             for row in store.claimed([ref_id]):
                 data = orjson.loads(self.writer.codec.unpack(row.document))
                 ref = store.refs([ref_id])[ref_id]
-                location = LocationEntity(ref_id, ref, row.emission_id, row.source, data)
+                location = LocationEntity(
+                    ref_id, ref, row.emission_id, row.source, data, bool(row.is_newest)
+                )
                 return location, store.readings([ref_id]).get(ref_id, never)
         return None, never
 
@@ -270,19 +286,20 @@ class Ingest:
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
         failed = any(flaw.problem.location not in broken for flaw in flaws)
         with self.writer.look() as store:
-            rows = store.emissions_by(parent)
+            rows = store.emissions_below(location.ref_id)
+        # Another source may have emitted this Location before: what came of that goes as well.
         gone = [
             row
             for row in rows
-            if row.ref_id not in seen
+            if (row.ref_id not in seen or row.source != location.source)
             and row.location not in broken
             and (not failed or row.location in done)
         ]
-        if self.guard.refuses(len(gone), len(rows)):
-            try:
-                self._check_removal(parent, len(gone), len(rows))
-            except ConflictError as error:
-                flaws.append(flaw_at(location.location, error))
+        try:
+            present, kept = ({row.ref_id for row in some} for some in (rows, gone))
+            self._check_removal(parent, len(kept - seen), len(present))
+        except ConflictError as error:
+            flaws.append(flaw_at(location.location, error))
             gone = []
         good = before.good or bool(done) or not flaws
         after = ReadingRow(location.ref_id, orjson.dumps(fingerprints).decode(), good)
@@ -300,8 +317,7 @@ class Ingest:
             yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
 
     def _write(self, run: _Run, parent: Parent, batch: Sequence[Emission]) -> dict[str, int]:
-        if self.stop.is_set():
-            raise StoppedError
+        self._go_on()
         self.writer.codec.learn([e.document for e in batch if e.document])
         with self.writer.begin() as claims:
             ids = claims.write(parent, batch, run.report.counts)

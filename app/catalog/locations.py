@@ -36,13 +36,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LocationEntity:
-    """A Location as the graph holds it: which emission it is, and what it says."""
+    """A Location as the graph holds it: which emission it is, and what it says.
+
+    Unless it `is_newest`, its newest content is not valid and `data` is what it said before.
+    """
 
     ref_id: int
     ref: str
     emission_id: int
     source: str
     data: Mapping[str, Any]
+    is_newest: bool = True
 
     @property
     def location(self) -> str:

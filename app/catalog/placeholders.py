@@ -23,6 +23,8 @@ KEYS = ("$text", "$json", "$yaml")
 MARKS = tuple(key.encode() for key in KEYS)
 # How many placeholders one entity may have; each costs a read.
 MAX_PLACEHOLDERS = 100
+# How deep the data of one may be nested, like that of a catalog file.
+MAX_DEPTH = 100
 
 
 class PlaceholderError(InputError):
@@ -113,10 +115,14 @@ def _text(data: bytes, _key: str, _target: str, _pointer: str) -> str:
 
 def _json(data: bytes, key: str, target: str, pointer: str) -> Any:
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         message = f"Placeholder {key} failed to parse JSON data at {target}, {error}"
         raise PlaceholderError(message, pointer) from error
+    if _is_deeper(value, MAX_DEPTH):
+        message = f"Placeholder {key} found data at {target} that is nested too deeply"
+        raise PlaceholderError(message, pointer)
+    return value
 
 
 def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:
@@ -132,6 +138,16 @@ def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:
             pointer,
         )
     return values[0]
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        inner = (v.values() if isinstance(v, dict) else v for v in level if type(v) in {dict, list})
+        level = [item for items in inner for item in items]
+        if not level:
+            return False
+    return True
 
 
 _PARSERS: Mapping[str, Callable[[bytes, str, str, str], Any]] = {

@@ -7,6 +7,7 @@ is emitted with its flaw and without a document; a file that fails emits nothing
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -29,6 +30,9 @@ LOCATION = "backstage.io/managed-by-location"
 ORIGIN = "backstage.io/managed-by-origin-location"
 VIEW_URL = "backstage.io/view-url"
 Edges: TypeAlias = tuple[tuple[str, str], ...]
+# A name has 63 characters and a ref three of them; an index of PostgreSQL takes 2700 bytes.
+MAX_REF_BYTES = 2000
+IMPOSSIBLE_REF = f"An entity reference has a NUL character, or more than {MAX_REF_BYTES} bytes"
 PLACEHOLDER_FAILURE = "Processor PlaceholderProcessor threw an error while preprocessing"
 
 
@@ -113,11 +117,10 @@ class Processor:
         outcome = self._steps(data)
         if isinstance(outcome, ProcessingError):
             return _invalid(ref, entity, unprocessed, _flaw(outcome, entity, text))
-        data, relations = outcome
-        document = orjson.dumps(data)
+        document, relations = outcome
         return Emission(ref, entity.location, entity.line, document, unprocessed, relations)
 
-    def _steps(self, data: dict[str, Any]) -> tuple[dict[str, Any], Edges] | ProcessingError:
+    def _steps(self, data: dict[str, Any]) -> tuple[bytes, Edges] | ProcessingError:
         """Run the steps that need nothing but the entity."""
         policies.presort(data)
         data = policies.sanitize_annotations(_with_view_url(data))
@@ -130,7 +133,10 @@ class Processor:
         relations = self.kinds.relations_of(data)
         if isinstance(relations, ProcessingError):
             return relations
-        return data, tuple((relation.type, str(relation.target)) for relation in relations)
+        edges = tuple((relation.type, str(relation.target)) for relation in relations)
+        if not all(is_storable(target) for _, target in edges):
+            return ProcessingError("InputError", IMPOSSIBLE_REF, "/spec")
+        return orjson.dumps(data), edges
 
     def relations_of(self, data: Mapping[str, Any]) -> Edges:
         """Derive the edges of an entity that was processed before."""
@@ -161,8 +167,21 @@ def _with_view_url(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "metadata": {**data["metadata"], "annotations": annotations}}
 
 
+def is_storable(ref: str) -> bool:
+    """Tell whether a database can hold a ref; every valid one is far from the limits."""
+    return "\0" not in ref and len(ref.encode()) <= MAX_REF_BYTES
+
+
+def _storable(ref: str) -> str:
+    """Make a ref that cannot be valid fit to be remembered."""
+    if is_storable(ref):
+        return ref
+    digest = hashlib.sha256(ref.encode()).hexdigest()[:16]
+    return f"{ref[:100]}…{digest}".replace("\0", "\ufffd")
+
+
 def _invalid(ref: str, entity: Entity, unprocessed: bytes, flaw: Flaw) -> Emission:
-    return Emission(ref, entity.location, entity.line, None, unprocessed, (), (flaw,))
+    return Emission(_storable(ref), entity.location, entity.line, None, unprocessed, (), (flaw,))
 
 
 def _flaw_of(problem: Problem) -> Flaw:

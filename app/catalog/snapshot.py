@@ -87,8 +87,8 @@ def catch_up(index: EntityIndex, store: ViewStore, seq: int) -> None:
     """Apply to the index what was committed since it was last brought up to date."""
     if index.seq >= seq:
         return
-    changed = store.changed_since(index.seq, RELOAD_CHANGES + 1)
-    if index.seq < 0 or len(changed) > RELOAD_CHANGES:
+    changed = None if index.seq < 0 else store.changed_since(index.seq, RELOAD_CHANGES)
+    if changed is None:
         index.load(store.all_rows(), seq)
         return
     rows = {row.id: row for row in store.index_rows(changed)}

@@ -12,7 +12,7 @@ import logging
 import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -68,11 +68,11 @@ class Stitcher:
     reverse: Mapping[str, str]
     batch: int = field(default=BATCH)
 
-    def stitch_all(self) -> int:
-        """Work off the whole queue; answer how many entities changed."""
+    def stitch_all(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
+        """Work off the whole queue, unless stopped; answer how many entities changed."""
         changed = 0
         self.learn()
-        while True:
+        while not is_stopped():
             with self.database.begin() as connection:
                 sql = Statements.on(connection)
                 sequence.lock_graph(sql)
@@ -81,7 +81,8 @@ class Stitcher:
                 changed += self._stitch(store, causes)
                 store.clear_dirty(list(causes))
             if len(causes) < self.batch:
-                return changed
+                break
+        return changed
 
     def learn(self) -> None:
         """Train a better compression dictionary while many documents are still to be written.
@@ -130,7 +131,9 @@ class Stitcher:
         for ref_id, kind, peer in outgoing:
             relations[ref_id].append((kind, peer))
         for ref_id, kind, peer in incoming:
-            relations[ref_id].append((self.reverse[kind], peer))
+            # A kind that is configured no more may have left edges that have no reverse any more.
+            if kind in self.reverse:
+                relations[ref_id].append((self.reverse[kind], peer))
         return _Around(
             refs=store.refs(ids),
             served=store.served(ids),

@@ -54,6 +54,7 @@ class Claimed(NamedTuple):
     source: str
     line: int
     document: bytes
+    is_newest: bool  # or the newest is not valid
 
 
 class ReadingRow(NamedTuple):
@@ -139,7 +140,7 @@ class GraphStore:
             ["ref_id", "parent", "source", "location", "line", "hash", "claimed", "document",
              "unprocessed", "discovered_at"],
             [
-                (ref_id, parent.ref_id, parent.source, e.location, e.line, e.hash, claimed,
+                (ref_id, parent.ref_id, parent.source, _text(e.location), e.line, e.hash, claimed,
                  pack(e.document), None if e.document else pack(e.unprocessed), now)
                 for ref_id, e, claimed in rows
             ],
@@ -149,7 +150,7 @@ class GraphStore:
         """Replace emissions by id; what is not valid keeps its last valid document."""
         valid, broken = list[tuple[object, ...]](), list[tuple[object, ...]]()
         for emission_id, e, claimed in rows:
-            common = (e.location, e.line, e.hash, claimed)
+            common = (_text(e.location), e.line, e.hash, claimed)
             if e.document is None:
                 broken.append((*common, pack(e.unprocessed), emission_id))
             else:
@@ -176,7 +177,8 @@ class GraphStore:
     def claimed(self, ref_ids: Iterable[int]) -> list[Claimed]:
         """Answer the content that is served for these refs (packed)."""
         sql = (
-            "SELECT id, ref_id, parent, location, source, line, document FROM emission "
+            "SELECT id, ref_id, parent, location, source, line, document, unprocessed IS NULL "
+            "FROM emission "
             "WHERE claimed AND ref_id = ANY(?)"
         )
         return [Claimed(*row) for row in self.sql.rows(sql, list(ref_ids))]
@@ -212,12 +214,13 @@ class GraphStore:
             tables.problem,
             ["emission_id", "location", "line", "column", "pointer", "error", "at"],
             [
-                (emission_id, p.location, p.line, p.column, p.pointer, dump(flaw.error), now)
+                (emission_id, _text(p.location), p.line, p.column, _text(p.pointer),
+                 dump(flaw.error), now)
                 for emission_id, found in flaws.items()
                 for flaw in found
                 for p in (flaw.problem,)
             ],
-        )
+        )  # fmt: skip
 
     def errors_of(self, emission_ids: Iterable[int]) -> dict[int, list[str]]:
         """Answer the serialised errors of emissions, in the order they were found."""
@@ -361,7 +364,7 @@ class GraphStore:
         self.sql.insert(
             tables.refresh,
             ["ref_id", "request", "asked_at"],
-            [(ref_id, request, now) for ref_id in ref_ids],
+            [(ref_id, request, now) for ref_id in sorted(set(ref_ids))],
             conflict="(ref_id) DO UPDATE SET request = excluded.request",
         )
 
@@ -372,3 +375,8 @@ class GraphStore:
     def forget_readings(self, ref_ids: Iterable[int]) -> None:
         """Forget Locations that were removed."""
         self.sql.execute("DELETE FROM reading WHERE ref_id = ANY(?)", list(ref_ids))
+
+
+def _text(text: str) -> str:
+    """Make a text of PostgreSQL, which knows no NUL characters; it is only shown."""
+    return text.replace("\0", "\ufffd")

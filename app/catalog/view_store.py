@@ -22,10 +22,11 @@ class ViewStore:
         """Answer the newest sequence number this snapshot sees."""
         return sequence.newest(self.sql)
 
-    def changed_since(self, seq: int, limit: int) -> list[int]:
-        """Answer the entities changed after `seq`, each once."""
-        rows = self.sql.rows("SELECT entity_id FROM change WHERE seq > ? LIMIT ?", seq, limit)
-        return list(dict.fromkeys(row[0] for row in rows))
+    def changed_since(self, seq: int, limit: int) -> list[int] | None:
+        """Answer the entities changed after `seq`, each once; None beyond `limit` changes."""
+        sql = "SELECT entity_id FROM change WHERE seq > ? LIMIT ?"
+        rows = self.sql.rows(sql, seq, limit + 1)
+        return None if len(rows) > limit else list(dict.fromkeys(row[0] for row in rows))
 
     def index_rows(self, ids: Sequence[int]) -> list[IndexRow]:
         """Answer what the index needs to know of entities."""

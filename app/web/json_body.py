@@ -64,8 +64,8 @@ def parse_json(data: bytes) -> Any:
         text = data.decode("utf-8", "replace")
         try:
             value = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise _syntax_error(_explain(text), text) from None
+        except orjson.JSONDecodeError as error:
+            raise _syntax_error(_explain(text, error), text) from None
     if not isinstance(value, dict | list):
         text = data.decode("utf-8", "replace")
         start = len(text) - len(text.lstrip())
@@ -132,15 +132,19 @@ def _syntax_error(message: str, body: str) -> NamedError:
     return NamedError("SyntaxError", message, 400, properties)
 
 
-def _explain(text: str) -> str:
+def _explain(text: str, strict: orjson.JSONDecodeError) -> str:
     """Say what is wrong with JSON text in the words of Backstage's runtime."""
     try:
-        json.loads(text)
+        # As an integer a number of thousands of digits would be refused in other words.
+        json.loads(text, parse_int=float)
     except json.JSONDecodeError as error:
         return _translated(text, error.msg, error.pos)
     except RecursionError:
         return "JSON is nested too deeply"
-    return _unexpected(text, len(text) - len(text.lstrip()))
+    # Python also takes `NaN`, numbers beyond all bounds, and halves of characters.
+    if strict.msg.startswith("unexpected character"):
+        return _unexpected(text, strict.pos)
+    return f"{strict.msg[:1].upper()}{strict.msg[1:]} in JSON at position {strict.pos}"
 
 
 def _translated(text: str, message: str, position: int) -> str:

@@ -36,6 +36,7 @@ fi
 
 port=${PORT:-7127}
 base=http://localhost:$port
+export PAGES_PORT=${PAGES_PORT:-7128}
 token=peers-$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
 cat > "$work/access.yaml" <<END
 backend:
@@ -43,6 +44,7 @@ backend:
   auth:
     externalAccess:
       - {type: static, options: {token: $token, subject: peers}}
+  reading: {allow: [{host: 'localhost:$PAGES_PORT'}]}
 auth: {providers: {guest: {dangerouslyAllowOutsideDevelopment: true}}}
 END
 cat > "$work/corpora.yaml" <<END

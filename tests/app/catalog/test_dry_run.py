@@ -253,7 +253,7 @@ def test_only_so_many_run_at_once(processor, site):
         handler.send(component("web").encode())
 
     target = site.answer_with("/slow.yaml", wait)
-    dry_runs = limited(processor, turns=1)
+    dry_runs = limited(processor, turns=1, patience=0.01)
     found = []
     thread = threading.Thread(target=lambda: found.extend(dry_runs.location("url", target)))
     thread.start()
@@ -268,6 +268,22 @@ def test_only_so_many_run_at_once(processor, site):
     # A turn comes back, also after a failure.
     for _ in range(2):
         complaint(dry_runs, f"{site.url}/nowhere.yaml")
+
+
+def test_others_wait_for_their_turn(processor, site):
+    target = publish(site, "/web.yaml", component("web"))
+    dry_runs, found = limited(processor, turns=1), []
+
+    def run():
+        found.append(names(dry_runs.location("url", target))[1:])
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == [["web"]] * 8
 
 
 def test_the_limits_of_files_hold(processor, site):

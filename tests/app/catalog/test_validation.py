@@ -137,7 +137,7 @@ def test_what_targets_hold_is_not_validated(validator, site):
 
 
 def test_reading_needs_a_turn_and_nothing_else_does(processor):
-    dry_runs = DryRuns(processor, DryRunLimits(turns=1))
+    dry_runs = DryRuns(processor, DryRunLimits(turns=1, patience=0.01))
     validator = EntityValidator(processor, dry_runs)
 
     with dry_runs.walk():

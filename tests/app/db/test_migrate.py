@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from alembic.util.exc import CommandError
@@ -18,14 +17,27 @@ from app.db.statements import Statements
 from app.db.tables import metadata
 
 PROCESSES = 4
+# One process learns what is to be done, and forks those that do it, so that they start at once.
 START = """
-import sys, time
+import multiprocessing, sys
 from app.db.engine import open_database
 from app.db.migrate import migrate
-time.sleep(max(0, float(sys.argv[2]) - time.time()))
-database = open_database(sys.argv[1])
-print(migrate(database))
-database.close()
+
+def work(url, barrier):
+    barrier.wait()
+    database = open_database(url)
+    print(migrate(database), flush=True)
+    database.close()
+
+context = multiprocessing.get_context("fork")
+barrier = context.Barrier(int(sys.argv[2]))
+given = sys.argv[1], barrier
+children = [context.Process(target=work, args=given) for _ in range(barrier.parties)]
+for child in children:
+    child.start()
+for child in children:
+    child.join()
+sys.exit(sum(child.exitcode != 0 for child in children))
 """
 
 
@@ -80,16 +92,11 @@ def test_two_databases_are_told_apart(empty, tmp_path):
 
 
 def test_processes_that_start_together_migrate_once(empty_url, empty):
-    at = time.time() + 1.2
-    command = [sys.executable, "-W", "error", "-c", START, empty_url, str(at)]
-    started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(PROCESSES)
-    ]
-    answers = [process.communicate(timeout=60) for process in started]
+    command = [sys.executable, "-W", "error", "-c", START, empty_url, str(PROCESSES)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert [process.returncode for process in started] == [0] * PROCESSES, answers
-    assert len({out for out, _ in answers}) == 1
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [current_revision(empty)] * PROCESSES
     assert tables_of(empty) == set(metadata.tables)
     with empty.snapshot() as connection:
         assert Statements.on(connection).row("SELECT count(*) FROM sequence") == (1,)

@@ -118,6 +118,9 @@ def test_bytes_that_are_no_utf8_are_replaced_as_node_does():
          "Unexpected token 'n', ...\" 2, 3, 4, nope, 6, 7\"... is not valid JSON"),
         ('"abc"', "Unexpected token '\"', \"\"abc\"\" is not valid JSON"),
         ("17", "Unexpected token '1', \"17\" is not valid JSON"),
+        ("[NaN]", "Unexpected token 'N', \"[NaN]\" is not valid JSON"),
+        (f"[{'9' * 5000}]", "Number is infinity when parsed as double in JSON at position 1"),
+        ('["\\ud800"]', "No low surrogate in string in JSON at position 2"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_as_backstages_runtime_names_them(text, message):
