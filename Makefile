@@ -34,10 +34,10 @@ format: $(VENV)/dev ## format the code
 bench: $(VENV)/dev ## measure against a generated catalog of 100,000 entities
 	PATH="$(abspath $(BIN)):$$PATH" SHARED="$(SHARED)" bench/run.sh
 
-conformance: $(VENV)/run ## compare with recorded answers of Backstage
+conformance: $(VENV)/dev ## compare with recorded answers of Backstage
 	PATH="$(abspath $(BIN)):$$PATH" SHARED="$(SHARED)" tests/conformance/run.sh
 
-peers: $(VENV)/run ## call the API with Backstage's own client (needs node and npm)
+peers: $(VENV)/dev ## call the API with Backstage's own client (needs node and npm)
 	PATH="$(abspath $(BIN)):$$PATH" SHARED="$(SHARED)" tests/peers/run.sh
 
 e2e: $(VENV)/dev ## start it as its users do and look at what it answers
@@ -50,7 +50,7 @@ lock: $(VENV)/dev ## resolve the dependencies anew, with hashes
 	  --python-version 3.11 $(LOCK_ARGS) --extra dev pyproject.toml -o .requirements/dev.txt
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .callboard .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .callboard tests/peers/node_modules .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

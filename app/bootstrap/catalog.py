@@ -147,10 +147,20 @@ def _provider_sources(
             ingestor: Ingestor = plugin.build(values, readers)
             every, first_after = _schedule(entry.get("schedule"))
         except ValidationError as error:
-            raise ConfigError(f"{path}: {error.messages}") from error
+            raise ConfigError("\n".join(_mistakes(path, error.messages))) from error
         except ValueError as error:
             raise ConfigError(f"{path}.schedule: {error}") from error
         yield Source(f"{plugin.id}:{name}", ingestor, every, first_after)
+
+
+def _mistakes(path: str, messages: Any) -> Iterator[str]:
+    """Write what a schema refuses as the rest of the configuration does: a line for each key."""
+    if isinstance(messages, Mapping):
+        for key, below in messages.items():
+            yield from _mistakes(path if key == "_schema" else f"{path}.{key}", below)
+    else:
+        for message in messages:
+            yield f"{path}: {message}"
 
 
 def _schedule(schedule: Any) -> tuple[timedelta, timedelta]:

@@ -81,7 +81,11 @@ def serve(
     _log(settings)
     for notice in (*settings.notices, *settings.warnings):
         log.warning(notice)
-    open_configured(settings.backend.database, settings.callboard.data_directory).close()
+    with closing(
+        open_configured(settings.backend.database, settings.callboard.data_directory)
+    ) as database:
+        # Mistakes of providers show here, and not in a worker that is started again and again.
+        configured_sources(settings, join_catalog(settings, database).processor.readers)
     supervisor = Supervisor(_specs(source, settings, role), on_ready=lambda: on_ready(settings))
     return supervisor.run()
 

@@ -296,8 +296,8 @@ class Ingest:
             and (not failed or row.location in done)
         ]
         try:
-            present, kept = ({row.ref_id for row in some} for some in (rows, gone))
-            self._check_removal(parent, len(kept - seen), len(present))
+            lost = {row.ref_id for row in gone} - seen
+            self._check_removal(parent, len(lost), len({row.ref_id for row in rows}))
         except ConflictError as error:
             flaws.append(flaw_at(location.location, error))
             gone = []

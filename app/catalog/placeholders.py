@@ -23,8 +23,8 @@ KEYS = ("$text", "$json", "$yaml")
 MARKS = tuple(key.encode() for key in KEYS)
 # How many placeholders one entity may have; each costs a read.
 MAX_PLACEHOLDERS = 100
-# How deep the data of one may be nested, like that of a catalog file.
-MAX_DEPTH = 100
+# How deep the data that one brings may be nested, on top of what it is put into.
+MAX_DEPTH = 50
 
 
 class PlaceholderError(InputError):
@@ -78,7 +78,11 @@ class Placeholders:
                 f"Placeholder {key} is one too many: an entity may have {MAX_PLACEHOLDERS}", pointer
             )
         text = self._read(key, target, base, pointer)
-        return _PARSERS[key](text, key, target, pointer)
+        value = _PARSERS[key](text, key, target, pointer)
+        if _is_deeper(value, MAX_DEPTH):
+            message = f"Placeholder {key} found data at {target} that is nested too deeply"
+            raise PlaceholderError(message, pointer)
+        return value
 
     def _read(self, key: str, target: str, base: str, pointer: str) -> bytes:
         reader = self.readers.url
@@ -115,14 +119,10 @@ def _text(data: bytes, _key: str, _target: str, _pointer: str) -> str:
 
 def _json(data: bytes, key: str, target: str, pointer: str) -> Any:
     try:
-        value = orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         message = f"Placeholder {key} failed to parse JSON data at {target}, {error}"
         raise PlaceholderError(message, pointer) from error
-    if _is_deeper(value, MAX_DEPTH):
-        message = f"Placeholder {key} found data at {target} that is nested too deeply"
-        raise PlaceholderError(message, pointer)
-    return value
 
 
 def _yaml(data: bytes, key: str, target: str, pointer: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,10 +25,11 @@ class Due:
 
 @dataclass(slots=True)
 class Scheduler:
-    """Puts the names of due jobs into `due`, each at most once until it is taken."""
+    """Knows which jobs are due; each waits at most once until it is taken, the longest first."""
 
     jobs: Iterable[Due]
-    due: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    _waiting: dict[str, None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _scheduler: BackgroundScheduler = field(
         default_factory=lambda: BackgroundScheduler(
             timezone=UTC,
@@ -42,7 +43,7 @@ class Scheduler:
             seconds = job.every.total_seconds()
             trigger = IntervalTrigger(seconds=max(seconds, 1), jitter=seconds * JITTER_SHARE)
             self._scheduler.add_job(
-                self.due.put,
+                self._put,
                 trigger,
                 args=[job.name],
                 id=job.name,
@@ -50,6 +51,25 @@ class Scheduler:
             )
         self._scheduler.start()
 
+    def take(self) -> str | None:
+        """Answer the name of a job that is due, if there is one."""
+        with self._lock:
+            name = next(iter(self._waiting), None)
+            if name is not None:
+                del self._waiting[name]
+            return name
+
+    def hasten(self, name: str, after: timedelta) -> None:
+        """Make a job due once more after a while, if it would not be due before then."""
+        soon = datetime.now(UTC) + after
+        job = self._scheduler.get_job(name)
+        if job is not None and job.next_run_time > soon:
+            job.modify(next_run_time=soon)
+
     def stop(self) -> None:
-        """Stop watching; jobs already due stay in the queue."""
+        """Stop watching; jobs already due can still be taken."""
         self._scheduler.shutdown(wait=False)
+
+    def _put(self, name: str) -> None:
+        with self._lock:
+            self._waiting.setdefault(name)

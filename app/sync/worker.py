@@ -8,7 +8,6 @@ process left. One thread does all of it; the graph has one writer anyway.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -52,7 +51,7 @@ class Worker:
         with self.database.begin() as connection:
             SyncStore(Statements.on(connection)).abandon_runs(datetime.now(UTC))
         scheduler = Scheduler(self._jobs())
-        self.ingest.stitcher.stitch_all()
+        self.ingest.stitcher.stitch_all(stop.is_set)
         if not self.keeps_providers:
             self.service.evict()
         scheduler.start()
@@ -74,9 +73,11 @@ class Worker:
         yield Due(HOUSEKEEPING, timedelta(days=1), timedelta(minutes=5))
 
     def _tick(self, scheduler: Scheduler, stop: threading.Event) -> None:
+        due = None
         try:
+            # One of each in turn, so that neither keeps the other waiting for ever.
             asked = self._answer_requests()
-            due = self._take(scheduler.due)
+            due = scheduler.take()
             if due is not None:
                 self._do(due)
             elif not asked:
@@ -84,19 +85,16 @@ class Worker:
             self._failures = 0
         except StoppedError:
             raise
-        except CallboardError as error:
-            log.warning("background work failed", extra=fields(reason=str(error)))
-        except Exception:
+        except Exception as error:
             # The edge of a run: whatever happened must not end the worker, but may last.
-            log.exception("background work failed")
+            if isinstance(error, CallboardError):
+                log.warning("background work failed", extra=fields(reason=str(error)))
+            else:
+                log.exception("background work failed")
+            if due is not None:
+                scheduler.hasten(due, RETRY)
             self._failures += 1
-            stop.wait(min(60.0, TICK * 2**self._failures))
-
-    def _take(self, due: queue.SimpleQueue[str]) -> str | None:
-        try:
-            return due.get_nowait()
-        except queue.Empty:
-            return None
+            stop.wait(min(LONGEST_PAUSE, TICK * 2 ** min(self._failures, 20)))
 
     def _do(self, name: str) -> None:
         started = time.monotonic()
