@@ -42,8 +42,9 @@ class Peeked:
 
     @property
     def type(self) -> object:
-        """The `typ` of its header."""
-        return self.header.get("typ")
+        """The `typ` of its header; what is no text there is no type of ours."""
+        found = self.header.get("typ")
+        return found if found is None or isinstance(found, str) else repr(found)
 
 
 def peek(token: str) -> Peeked | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ from app.catalog.store import ORPHAN, GraphStore, PendingRow
 from app.catalog.writing import GraphWriter
 from app.errors import NotFoundError
 from app.model.uid import new_uid
+
+_ID = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class CatalogCommands:
 
     def forget(self, entity_id: str) -> None:
         """Remove an unprocessed entity by the id that the lists show."""
-        if not entity_id.isdigit():
+        if not _ID.fullmatch(entity_id):
             return
         with self.writer.begin() as claims:
             row = claims.store.emission(int(entity_id))

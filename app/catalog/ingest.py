@@ -18,6 +18,7 @@ from typing import TypeVar
 import orjson
 
 from app.catalog.causes import cause
+from app.catalog.clashes import conflict, duplicates
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.locations import (
     LocationEntity,
@@ -42,6 +43,8 @@ BATCH = 500
 # With this many emissions written, what is served is brought up to date before reading on; then
 # with twice as many, and so on, since what was served is written again for its new relations.
 STITCH_AFTER = 100_000
+# So many Locations may fail for reasons that no one foresaw until a run gives up.
+MAX_FAILURES = 10
 T = TypeVar("T")
 
 
@@ -132,6 +135,11 @@ class Ingest:
         with self.writer.look() as store:
             return store.sources()
 
+    def count(self, name: str) -> int:
+        """Count what the graph holds that a source emitted itself."""
+        with self.writer.look() as store:
+            return store.count_emissions(name)
+
     def _roots(self, run: _Run, parent: Parent, found: Sequence[object]) -> set[int]:
         emissions, files = list[Emission](), dict[str, CatalogFile]()
         for item in found:
@@ -182,19 +190,28 @@ class Ingest:
         return GraphStore(sql).all_readings()
 
     def _walk(self, run: _Run) -> None:
+        """Visit what waits; one that cannot be visited at all keeps few others from it."""
+        failures = list[Exception]()
         try:
-            while run.waiting:
+            while run.waiting and len(failures) < MAX_FAILURES:
                 self._go_on()
                 ref_id, depth = run.waiting.popleft()
                 if ref_id in run.visited:
                     continue
                 run.visited.add(ref_id)
-                self._visit(run, ref_id, depth)
+                try:
+                    self._visit(run, ref_id, depth)
+                except StoppedError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failures.append(error)
                 if run.unstitched >= run.stitch_after:
                     self._stitch(run)
                     run.stitch_after *= 2
         finally:
             self._stitch(run)
+        if failures:
+            raise failures[0]
 
     def _go_on(self) -> None:
         if self.stop.is_set():
@@ -280,7 +297,7 @@ class Ingest:
                     broken.add(content.location)
                     continue
                 done.add(content.location)
-                run.report.flaws += _duplicates(processed.emissions)
+                run.report.flaws += duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
                     seen |= set(self._write(run, parent, batch).values())
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
@@ -321,7 +338,7 @@ class Ingest:
         self.writer.codec.learn([e.document for e in batch if e.document])
         with self.writer.begin() as claims:
             ids = claims.write(parent, batch, run.report.counts)
-        run.report.flaws += [_conflict(emission, place) for emission, place in claims.lost]
+        run.report.flaws += [conflict(emission, place) for emission, place in claims.lost]
         run.unstitched += len(batch)
         if bisect_right(LEARN_AT, run.unstitched) > run.learned:
             run.learned += 1
@@ -356,29 +373,6 @@ class Ingest:
     ) -> bool:
         known = store.errors_of([location.emission_id]).get(location.emission_id, [])
         return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
-
-
-def _conflict(emission: Emission, place: str) -> Flaw:
-    """Say that a name is taken; it resolves itself when the other one goes."""
-    message = f"{emission.ref} is already described by {place}, which keeps the name"
-    return _clash(emission, message)
-
-
-def _duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
-    """Say which documents of a file are overruled by a later one of the same name."""
-    last = {emission.ref: emission for emission in emissions}
-    for emission in emissions:
-        later = last[emission.ref]
-        if later is not emission:
-            yield _clash(
-                emission, f"{emission.ref} is described again on line {later.line}, which counts"
-            )
-
-
-def _clash(emission: Emission, message: str) -> Flaw:
-    name = "ConflictError"
-    problem = Problem(emission.location, message, name, emission.line, 1, "", emission.ref)
-    return Flaw({"name": name, "message": message}, problem)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -127,6 +127,12 @@ class GraphStore:
         sql = "SELECT DISTINCT source FROM emission WHERE parent = 0"
         return [row[0] for row in self.sql.rows(sql)]
 
+    def count_emissions(self, source: str) -> int:
+        """Count what a source emits itself."""
+        sql = "SELECT count(*) FROM emission WHERE parent = 0 AND source = ?"
+        row = self.sql.row(sql, source)
+        return int(row[0]) if row else 0
+
     def insert_emissions(
         self,
         parent: Parent,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from app.catalog.emission import Counts, Flaw
 from app.catalog.ingest import Ingest, Report, StoppedError
@@ -35,6 +36,13 @@ class Source:
     first_after: timedelta = timedelta(0)
 
 
+class _Mark(NamedTuple):
+    """What a source holds, and how much of it the graph does: callers may have deleted some."""
+
+    fingerprint: str
+    held: int
+
+
 @dataclass(frozen=True, slots=True)
 class SyncService:
     """Runs sources by name."""
@@ -43,8 +51,8 @@ class SyncService:
     ingest: Ingest
     sources: Mapping[str, Source]
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
-    # What sources held when they were last read in full, by this process.
-    _fingerprints: dict[str, str] = field(default_factory=dict)
+    # How things stood when sources were last read in full, by this process.
+    _marks: dict[str, _Mark] = field(default_factory=dict)
 
     def evict(self) -> None:
         """Remove what came from sources that the configuration does not name any more.
@@ -62,8 +70,11 @@ class SyncService:
         source = self.sources.get(name)
         if source is None:
             raise NotFoundError(f"No source named {name!r}; known: {', '.join(self.sources)}")
-        fingerprint = self._fingerprint(source)
-        if fingerprint and fingerprint == self._fingerprints.get(name):
+        try:
+            mark: _Mark | CallboardError | None = self._mark(source)
+        except CallboardError as error:
+            mark = error
+        if mark is not None and mark == self._marks.get(name):
             log.debug("source unchanged", extra=fields(source=name))
             return Report()
         started = time.monotonic()
@@ -72,7 +83,7 @@ class SyncService:
             SyncStore(Statements.on(connection)).start_run(run_id, name, datetime.now(UTC))
         state, report, reason = "failed", Report(), None
         try:
-            report = self.ingest.source(name, source.ingestor)
+            report = self._read(source, mark)
             state = "done"
         except StoppedError:
             state = "stopped"
@@ -87,16 +98,23 @@ class SyncService:
         finally:
             self._finish(run_id, state, report, reason)
             self.observe(name, state, time.monotonic() - started, report.counts)
-        self._fingerprints[name] = fingerprint
+        if isinstance(mark, _Mark):
+            self._marks[name] = mark._replace(held=self.ingest.count(name))
         log.info("run done", extra=fields(source=name, run=run_id, **report.counts.as_dict()))
         log_flaws(report.flaws)
         return report
 
-    def _fingerprint(self, source: Source) -> str:
+    def _read(self, source: Source, mark: _Mark | CallboardError | None) -> Report:
+        if isinstance(mark, CallboardError):
+            raise mark
+        return self.ingest.source(source.name, source.ingestor)
+
+    def _mark(self, source: Source) -> _Mark | None:
         """Ask the source what stands for its next snapshot, if it can tell."""
         if not isinstance(source.ingestor, Fingerprinted):
-            return ""
-        return source.ingestor.fingerprint()
+            return None
+        fingerprint = source.ingestor.fingerprint()
+        return _Mark(fingerprint, self.ingest.count(source.name)) if fingerprint else None
 
     def _finish(self, run_id: str, state: str, report: Report, error: str | None) -> None:
         with self.database.begin() as connection:

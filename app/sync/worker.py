@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 # How often the queue of requests is looked at; together with reading it is what a refresh takes.
 TICK = 0.1
 ASKED_AT_ONCE = 500
+# How long it rests after failures in a row, and when a job that failed is tried again.
+LONGEST_PAUSE = 60.0
+RETRY = timedelta(minutes=1)
 FILES, LOCATIONS, HOUSEKEEPING = "watch files", "read locations", "forget old runs"
 KEEP_RUNS = timedelta(days=30)
 
@@ -73,28 +77,42 @@ class Worker:
         yield Due(HOUSEKEEPING, timedelta(days=1), timedelta(minutes=5))
 
     def _tick(self, scheduler: Scheduler, stop: threading.Event) -> None:
-        due = None
+        """Do some of what was asked for and one thing that is due, so that neither starves."""
+        is_busy = self._attempt(stop, self._answer_requests)
+        due = scheduler.take()
+        if due is not None:
+            self._attempt(stop, lambda: self._do_due(scheduler, due))
+        elif not is_busy:
+            stop.wait(TICK)
+
+    def _attempt(self, stop: threading.Event, work: Callable[[], bool]) -> bool:
+        """Do some work, whatever comes of it; answer whether there was something to do."""
         try:
-            # One of each in turn, so that neither keeps the other waiting for ever.
-            asked = self._answer_requests()
-            due = scheduler.take()
-            if due is not None:
-                self._do(due)
-            elif not asked:
-                stop.wait(TICK)
-            self._failures = 0
+            did = work()
         except StoppedError:
             raise
-        except Exception as error:
+        except CallboardError as error:
+            log.warning("background work failed", extra=fields(reason=str(error)))
+            return True
+        except Exception:
             # The edge of a run: whatever happened must not end the worker, but may last.
-            if isinstance(error, CallboardError):
-                log.warning("background work failed", extra=fields(reason=str(error)))
-            else:
-                log.exception("background work failed")
-            if due is not None:
-                scheduler.hasten(due, RETRY)
+            log.exception("background work failed")
             self._failures += 1
             stop.wait(min(LONGEST_PAUSE, TICK * 2 ** min(self._failures, 20)))
+            return True
+        self._failures = 0
+        return did
+
+    def _do_due(self, scheduler: Scheduler, name: str) -> bool:
+        try:
+            self._do(name)
+        except (StoppedError, CallboardError):
+            raise
+        except Exception:
+            # What is due once, at the start, would never be done.
+            scheduler.hasten(name, RETRY)
+            raise
+        return True
 
     def _do(self, name: str) -> None:
         started = time.monotonic()
@@ -108,7 +126,9 @@ class Worker:
             with self.database.begin() as connection:
                 SyncStore(Statements.on(connection)).forget_runs(datetime.now(UTC) - KEEP_RUNS)
         else:
-            self.service.run(name)
+            # A failure that has a name is in the run, and in the log.
+            with suppress(CallboardError):
+                self.service.run(name)
         log.debug("job done", extra=fields(job=name, seconds=time.monotonic() - started))
 
     def _read(self, ref_ids: Iterable[int]) -> None:
@@ -137,7 +157,13 @@ class Worker:
         if not asked:
             return False
         # Off the queue last, so that a process that dies in between leaves the request standing.
-        self._read(asked)
+        try:
+            self._read(asked)
+        except StoppedError:
+            raise
+        except Exception:
+            # It would not go better the next time, and others may wait behind it.
+            log.exception("cannot read what was asked for")
         with self.database.begin() as connection:
             SyncStore(Statements.on(connection)).answer(asked)
         return True

@@ -51,7 +51,10 @@ def bad_tokens(good: str, keys: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"claim-{name}", f"{head}.{changed_body}.{signature}"
     for position in range(0, len(signature), 7):
         swapped = "A" if signature[position] != "A" else "B"
-        yield f"signature-{position}", f"{head}.{body}.{signature[:position]}{swapped}{signature[position + 1 :]}"
+        yield (
+            f"signature-{position}",
+            f"{head}.{body}.{signature[:position]}{swapped}{signature[position + 1 :]}",
+        )
 
 
 def _without_signature(

@@ -40,7 +40,8 @@ def send(port: int, raw: bytes, *, ends: bool = False) -> Reply:
             connection.sendall(raw)
             if ends:
                 connection.shutdown(socket.SHUT_WR)
-        answer = http.client.HTTPResponse(connection, "HEAD" if raw.startswith(b"HEAD ") else "GET")
+        method = "HEAD" if raw.startswith(b"HEAD ") else "GET"
+        answer = http.client.HTTPResponse(connection, method=method)
         try:
             answer.begin()
             return Reply(answer.status, answer.read())

@@ -96,7 +96,18 @@ def test_a_limited_token_is_good_only_where_that_is_allowed(access):
         access.authenticate(token, "catalog")
 
 
-@pytest.mark.parametrize("kind", ["vnd.backstage.user", "vnd.backstage.limited-user", "JWT"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "vnd.backstage.user",
+        "vnd.backstage.limited-user",
+        "JWT",
+        ["vnd.backstage.user"],
+        {},
+        5,
+        None,
+    ],
+)
 def test_a_forged_user_token_fails_as_one(access, kind):
     claims = {"sub": "user:default/ada", "aud": "backstage", "iat": 1, "exp": 9_999_999_999}
     token = unsigned({"alg": "none", "typ": kind}, claims)

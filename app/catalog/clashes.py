@@ -1,0 +1,31 @@
+"""Two descriptions of one entity: how the one that does not count is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.catalog.emission import Emission, Flaw
+from app.model.problem import Problem
+
+
+def conflict(emission: Emission, place: str) -> Flaw:
+    """Say that a name is taken; it resolves itself when the other one goes."""
+    message = f"{emission.ref} is already described by {place}, which keeps the name"
+    return _clash(emission, message)
+
+
+def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
+    """Say which documents of a file are overruled by a later one of the same name."""
+    last = {emission.ref: emission for emission in emissions}
+    for emission in emissions:
+        later = last[emission.ref]
+        if later is not emission:
+            yield _clash(
+                emission, f"{emission.ref} is described again on line {later.line}, which counts"
+            )
+
+
+def _clash(emission: Emission, message: str) -> Flaw:
+    name = "ConflictError"
+    problem = Problem(emission.location, message, name, emission.line, 1, "", emission.ref)
+    return Flaw({"name": name, "message": message}, problem)
