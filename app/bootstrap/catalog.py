@@ -26,7 +26,7 @@ from app.db import sequence
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
-from app.errors import ConfigError
+from app.errors import ConfigError, InputError
 from app.model.documents import Limits
 from app.model.entity import Entity
 from app.model.kinds import Kind, KindRegistry
@@ -145,9 +145,12 @@ def _provider_sources(
         try:
             values = schema.load(entry)
             ingestor: Ingestor = plugin.build(values, readers)
-            every, first_after = _schedule(entry.get("schedule"))
         except ValidationError as error:
             raise ConfigError("\n".join(_mistakes(path, error.messages))) from error
+        except (ConfigError, InputError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        try:
+            every, first_after = _schedule(entry.get("schedule"))
         except ValueError as error:
             raise ConfigError(f"{path}.schedule: {error}") from error
         yield Source(f"{plugin.id}:{name}", ingestor, every, first_after)

@@ -11,6 +11,7 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -62,6 +63,10 @@ class Guard:
 
 class StoppedError(Exception):
     """The run was asked to stop; what it committed stays."""
+
+
+class _OvertakenError(Exception):
+    """A Location was changed or removed while it was read; whoever did that asked for more."""
 
 
 @dataclass(slots=True)
@@ -228,9 +233,10 @@ class Ingest:
             return
         if depth > self.max_depth:
             message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
-            self._finish(
-                run, location, [], [flaw_at(location.location, InputError(message))], before
-            )
+            with suppress(_OvertakenError):
+                self._finish(
+                    run, location, [], [flaw_at(location.location, InputError(message))], before
+                )
             return
         given = run.given.pop(ref_id, None)
         if not location.is_newest:
@@ -239,7 +245,10 @@ class Ingest:
         elif self._is_unchanged(before.fingerprint, given):
             run.report.counts.unchanged += 1
         else:
-            self._read(run, location, before, given)
+            try:
+                self._read(run, location, before, given)
+            except _OvertakenError:
+                return
         with self.writer.look() as store:
             children = store.emissions_below(ref_id)
             refs = store.refs(row.ref_id for row in children)
@@ -255,8 +264,15 @@ class Ingest:
             for row in store.claimed([ref_id]):
                 data = orjson.loads(self.writer.codec.unpack(row.document))
                 ref = store.refs([ref_id])[ref_id]
+                emission = store.emission(row.emission_id)
                 location = LocationEntity(
-                    ref_id, ref, row.emission_id, row.source, data, bool(row.is_newest)
+                    ref_id,
+                    ref,
+                    row.emission_id,
+                    row.source,
+                    data,
+                    bool(row.is_newest),
+                    emission.hash if emission else b"",
                 )
                 return location, store.readings([ref_id]).get(ref_id, never)
         return None, never
@@ -299,7 +315,7 @@ class Ingest:
                 done.add(content.location)
                 run.report.flaws += duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
-                    seen |= set(self._write(run, parent, batch).values())
+                    seen |= set(self._write(run, parent, batch, location).values())
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
         failed = any(flaw.problem.location not in broken for flaw in flaws)
         with self.writer.look() as store:
@@ -333,10 +349,18 @@ class Ingest:
         except InputError as error:
             yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
 
-    def _write(self, run: _Run, parent: Parent, batch: Sequence[Emission]) -> dict[str, int]:
+    def _write(
+        self,
+        run: _Run,
+        parent: Parent,
+        batch: Sequence[Emission],
+        location: LocationEntity | None = None,
+    ) -> dict[str, int]:
         self._go_on()
         self.writer.codec.learn([e.document for e in batch if e.document])
         with self.writer.begin() as claims:
+            if location is not None:
+                _check_current(claims.store, location)
             ids = claims.write(parent, batch, run.report.counts)
         run.report.flaws += [conflict(emission, place) for emission, place in claims.lost]
         run.unstitched += len(batch)
@@ -357,6 +381,7 @@ class Ingest:
         run.report.flaws += flaws
         with self.writer.begin() as claims:
             store = claims.store
+            _check_current(store, location)
             why = cause(source=location.source, location=location.location)
             claims.release(gone, run.report.counts, why=why)
             if self._flaws_differ(store, location, flaws):
@@ -373,6 +398,13 @@ class Ingest:
     ) -> bool:
         known = store.errors_of([location.emission_id]).get(location.emission_id, [])
         return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
+
+
+def _check_current(store: GraphStore, location: LocationEntity) -> None:
+    """Raise `_OvertakenError` unless a Location is still what it was when reading it began."""
+    emission = store.emission(location.emission_id)
+    if emission is None or not emission.claimed or emission.hash != location.hash:
+        raise _OvertakenError
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def _content(key: str, target: str, folder: Folder) -> Any:
         data = read_regular(path, LARGEST)
     except OSError as error:
         raise _UnusableError((error.strerror or str(error)).lower()) from error
-    except InputError as error:
+    except (InputError, ValueError) as error:  # no path has a NUL
         raise _UnusableError(str(error)) from error
     if key == "$text":
         return data.decode("utf-8", "replace")
@@ -141,7 +142,7 @@ def missing_targets(data: Mapping[str, Any], folder: Folder) -> Iterator[Complai
     spec = data.get("spec")
     if data.get("kind") != "Location" or not isinstance(spec, Mapping):
         return
-    if spec.get("presence") == "optional" or spec.get("type") not in {None, "file"}:
+    if spec.get("presence") == "optional" or spec.get("type") not in (None, "file"):
         return
     targets = spec.get("targets")
     several = enumerate(targets) if isinstance(targets, list) else ()
@@ -161,7 +162,9 @@ def _why_missing(target: str, folder: Folder) -> str:
     if path is None:
         return "it is not in the same repository"
     if not has_magic(target):
-        return "" if path.is_file() else "there is no such file"
+        with suppress(OSError, ValueError):  # a name too long, or with a NUL
+            return "" if path.is_file() else "there is no such file"
+        return "there is no such file"
     try:
         FileReader().read(str(path))
     except NotFoundError:

@@ -47,6 +47,7 @@ class LocationEntity:
     source: str
     data: Mapping[str, Any]
     is_newest: bool = True
+    hash: bytes = b""
 
     @property
     def location(self) -> str:

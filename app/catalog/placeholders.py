@@ -1,7 +1,8 @@
 """`$text`, `$json` and `$yaml`: file contents put in place of a reference (CONTRACT 1.6).
 
-An object with exactly one of these keys and a string value is replaced by what that file holds.
-Anything else that starts with `$` is left alone, so that `$ref` survives.
+An object with exactly one of these keys, and a string, is replaced by what the file of that name
+holds. Any other that has a key with `$` is left alone together with all that is inside of it, so
+that JSON Schemas survive.
 """
 
 from __future__ import annotations
@@ -57,10 +58,11 @@ class Placeholders:
             return [self.fill(item, f"{pointer}/{place}") for place, item in enumerate(value)]
         if not isinstance(value, Mapping):
             return value
-        if len(value) == 1:
-            ((key, target),) = value.items()
-            if key in KEYS and isinstance(target, str):
-                return self._resolve(key, target, f"{pointer}/{key}")
+        if any(key.startswith("$") for key in value):
+            key, target = next(iter(value.items()))
+            if len(value) > 1 or key not in KEYS or not isinstance(target, str):
+                return value
+            return self._resolve(key, target, f"{pointer}/{key}")
         return {
             key: self.fill(item, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
             for key, item in value.items()

@@ -87,7 +87,7 @@ def catch_up(index: EntityIndex, store: ViewStore, seq: int) -> None:
     """Apply to the index what was committed since it was last brought up to date."""
     if index.seq >= seq:
         return
-    changed = None if index.seq < 0 else store.changed_since(index.seq, RELOAD_CHANGES)
+    changed = None if index.seq == 0 else store.changed_since(index.seq, RELOAD_CHANGES)
     if changed is None:
         index.load(store.all_rows(), seq)
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.cli.catalog_files import FoundFile
@@ -47,8 +48,9 @@ def _named_by(file: FoundFile, known: Mapping[str, FoundFile]) -> set[str]:
         if path in known:
             found.add(path)
         elif has_magic(path):
-            glob = compile_glob(path.lstrip("/"))
-            found |= {other for other in known if glob.matches(other.lstrip("/"))}
+            with suppress(InputError):  # reading it will say what is wrong with it
+                glob = compile_glob(path.lstrip("/"))
+                found |= {other for other in known if glob.matches(other.lstrip("/"))}
     return found
 
 
@@ -56,7 +58,7 @@ def _targets(file: FoundFile) -> Iterator[str]:
     for item in documents.iterate(file.data, "file"):
         data = item.data if isinstance(item, Entity) else {}
         spec = data.get("spec") if data.get("kind") == "Location" else None
-        if not isinstance(spec, Mapping) or spec.get("type") not in {None, "file"}:
+        if not isinstance(spec, Mapping) or spec.get("type") not in (None, "file"):
             continue
         several = spec.get("targets")
         for target in (spec.get("target"), *(several if isinstance(several, list) else ())):

@@ -8,6 +8,9 @@ import yaml
 
 from app.model.yaml_scalars import plain_value
 
+# Lines end with these in YAML 1.1 and do not in YAML 1.2; written escaped, both read the same.
+_BREAKS = frozenset("\x85\u2028\u2029")
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes what YAML 1.1 and YAML 1.2 both read as it was."""
@@ -18,7 +21,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = None
-    if "\n" in text:
+    if not _BREAKS.isdisjoint(text):
+        style = '"'
+    elif "\n" in text:
         style = "|"
     elif not isinstance(plain_value(text), str):
         style = "'"

@@ -150,7 +150,8 @@ class Site:
 
     def story(self, found: list[str]) -> str:
         lines = [f"CRASH_SEED={SEED}, kill {self.kills} in {self.folder}", *found[:20]]
-        return "\n".join([*lines, *self.log.read_text().splitlines()[-20:]])
+        lines += [line for line in self.log.read_text().splitlines() if line[:7] != "problem"][-20:]
+        return "\n".join(line[:500] for line in lines)
 
     def assert_is(self, expected: dict[str, Any]) -> None:
         found = list(differences(expected, self.content()))
@@ -267,6 +268,16 @@ def kill_an_ingest(site: Site, seconds: float, state: int) -> Seen | None:
     site.kills += 1
     site.settle()
     return site.check(seen, may_remove=bool(state))
+
+
+def test_two_ingests_at_once_come_to_what_one_comes_to(new_site, reference):
+    site = new_site()
+    for state in (0, 1):
+        reference.enter(state)
+        both = [site.ingest() for _ in range(2)]
+        assert [process.wait(600) for process in both] == [1, 1], site.story([])
+        site.check(may_remove=bool(state))
+        site.assert_is(reference.contents[state])
 
 
 # The processes of `callboard serve`

@@ -85,13 +85,22 @@ class NaiveClaims:
         before = -1
         while before != len(self.said):
             before = len(self.said)
-            reached = {said.ref for said in self.said if not said.parent}
-            for _ in range(len(self.said)):
-                reached |= {said.ref for said in self.said if said.parent in reached}
+            reached = self._reached()
             self.said = [s for s in self.said if not s.parent or s.parent in reached]
             for ref in {said.ref for said in self.said}:
-                heirs = sorted((s for s in self.of(ref) if s.valid), key=lambda s: s.age)
+                # What only it leads to cannot speak for it.
+                without = self._reached(but=ref)
+                heirs = [
+                    s for s in self.of(ref) if s.valid and (not s.parent or s.parent in without)
+                ]
                 if heirs and self.holder(ref) is None:
-                    heirs[0].is_claimed = True
+                    min(heirs, key=lambda said: said.age).is_claimed = True
             # What is described by nothing valid leads nowhere.
             self.said = [s for s in self.said if not s.parent or self.holder(s.parent)]
+
+    def _reached(self, but: str = "") -> set[str]:
+        said = [said for said in self.said if said.ref != but]
+        reached = {one.ref for one in said if not one.parent}
+        for _ in said:
+            reached |= {one.ref for one in said if one.parent in reached}
+        return reached

@@ -33,7 +33,7 @@ class Platform:
         self.processor = Processor(
             kinds,
             options.pop("rules", ALL_KINDS),
-            open_readers(ReaderSettings(folder / "data")),
+            open_readers(ReaderSettings(folder / "data", allow=options.pop("allow", ()))),
             Limits(),
         )
         self.writer = GraphWriter(

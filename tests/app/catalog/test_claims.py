@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from app.catalog.emission import Flaw, Parent
+from app.catalog.emission import Counts, Flaw, Parent
 from app.catalog.store import GraphStore
 from app.db.statements import Statements
 from app.model.problem import Problem
@@ -101,6 +101,18 @@ def test_an_invalid_entity_does_not_hold_its_name(graph):
     assert graph.text(WEB) == "good"
 
 
+def test_what_is_removed_leaves_no_edge_though_something_invalid_waits_for_its_name(graph):
+    graph.write(ONE, emission(WEB, ("ownedBy", TEAM)), emission(TEAM))
+    graph.write(TWO, emission(WEB, ("ownedBy", TEAM), location=THERE, flaws=(BROKEN,)))
+
+    graph.drop(ONE, WEB)
+    assert graph.served(WEB) is None
+    assert graph.relations(TEAM) == []
+
+    graph.write(TWO, emission(WEB, ("ownedBy", TEAM), location=THERE))
+    assert graph.relations(TEAM) == [("ownerOf", WEB)]
+
+
 def test_an_entity_that_becomes_invalid_keeps_its_content_and_shows_the_error(graph):
     graph.write(ONE, emission(WEB, ("ownedBy", TEAM)))
 
@@ -189,6 +201,49 @@ def test_an_orphan_that_is_emitted_again_is_adopted(database):
     assert len(graph.rows("SELECT id FROM emission WHERE ref_id > 0")) == 2
 
 
+def test_an_orphan_keeps_its_edges_and_what_it_leads_to(database):
+    graph = Graph(database, keeps_orphans=True)
+    root = graph.location("one", "location:default/root")
+    nested = graph.location("one", "location:default/nested", parent=root)
+    graph.write(Parent("one", nested), emission(WEB, ("ownedBy", TEAM)), emission(TEAM))
+
+    graph.drop(Parent("one", root), "location:default/nested")
+
+    assert "annotations" in graph.served("location:default/nested")["metadata"]
+    assert "annotations" not in graph.served(WEB)["metadata"]
+    assert graph.relations(TEAM) == [("ownerOf", WEB)]
+
+
+def test_of_two_emissions_that_go_together_the_served_one_becomes_the_orphan(database):
+    graph = Graph(database, keeps_orphans=True)
+    one = graph.location("one", "location:default/one")
+    two = graph.location("one", "location:default/two")
+    graph.write(Parent("one", one), emission(WEB, ("ownedBy", TEAM), text="first"))
+    graph.write(Parent("one", two), emission(WEB, text="second", location=THERE))
+
+    with graph.writer.begin() as claims:
+        ids = claims.store.known_refs([WEB])
+        claims.release(claims.store.emissions_of(ids.values())[ids[WEB]], Counts(), why="{}")
+    graph.stitcher.stitch_all()
+
+    assert graph.text(WEB) == "first"
+    assert graph.relations(WEB) == [("ownedBy", TEAM)]
+    assert graph.rows("SELECT parent FROM emission WHERE ref_id = ?", ids[WEB]) == [(-1,)]
+
+
+def test_an_orphan_stays_while_what_waits_for_its_name_is_not_valid(database):
+    graph = Graph(database, keeps_orphans=True)
+    graph.write(ONE, emission(WEB, text="kept"))
+    graph.write(TWO, emission(WEB, location=THERE, flaws=(BROKEN,)))
+
+    graph.drop(ONE, WEB)
+    assert graph.text(WEB) == "kept"
+
+    graph.write(TWO, emission(WEB, text="mended", location=THERE))
+    assert graph.text(WEB) == "mended"
+    assert len(graph.rows("SELECT id FROM emission")) == 1
+
+
 def test_an_eager_removal_leaves_no_orphan(database):
     graph = Graph(database, keeps_orphans=True)
     graph.write(ONE, emission(WEB))
@@ -215,6 +270,35 @@ def test_a_location_is_not_served_before_it_was_read(graph):
     graph.write(ONE, emission("location:default/root"))
 
     assert graph.served("location:default/root") is None
+
+
+def test_a_location_that_says_something_else_is_read_whatever_it_holds(graph):
+    root = graph.location("one", "location:default/root")
+    place = f"{HERE}#location:default/root"
+
+    graph.write(ONE, emission("location:default/root", location=place))
+    assert graph.rows("SELECT fingerprint FROM reading") == [("{}",)]
+
+    graph.write(ONE, emission("location:default/root", location=place, text="v2"))
+    assert graph.rows("SELECT ref_id, fingerprint, good FROM reading") == [(root, "", True)]
+
+
+def test_an_heir_that_is_a_location_is_read_whatever_the_other_one_held(graph):
+    root = graph.location("one", "location:default/root")
+    graph.write(TWO, emission("location:default/root", location=THERE))
+
+    graph.drop(ONE, "location:default/root")
+
+    assert graph.rows("SELECT ref_id, fingerprint FROM reading") == [(root, "")]
+
+
+def test_places_may_have_any_characters(graph):
+    odd = Flaw({"name": "Error", "message": "a\0b"}, Problem("url:a\0b", "a\0b", pointer="/\0"))
+
+    graph.write(ONE, emission(WEB, location="url:a\0b"))
+    graph.write(ONE, emission(WEB, location="url:a\0b", flaws=(odd,)))
+
+    assert graph.served(WEB)["status"]["items"][0]["message"] == "Error: a\0b"
 
 
 def test_two_emissions_cannot_both_hold_a_claim(database):

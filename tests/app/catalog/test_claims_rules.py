@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from app.catalog.emission import Flaw, Parent
 from app.db.engine import open_database
@@ -16,8 +22,8 @@ from app.model.problem import Problem
 from tests.app.catalog.naive_claims import NaiveClaims
 from tests.app.catalog.write_side import REVERSE, Graph, emission
 
-COMPONENTS = [f"component:default/{name}" for name in "abc"]
-LOCATIONS = [f"location:default/{name}" for name in "lmn"]
+COMPONENTS = [f"component:default/{name}" for name in "ab"]
+LOCATIONS = [f"location:default/{name}" for name in "lm"]
 REFS = COMPONENTS + LOCATIONS
 PLACES = ["url:https://example.org/1", "url:https://example.org/2"]
 FLAW = Flaw({"name": "InputError", "message": "bad"}, Problem(PLACES[0], "bad"))
@@ -35,7 +41,6 @@ ENTRIES = st.fixed_dictionaries(
         "is_valid": st.sampled_from([True, True, False]),
     }
 )
-PARENTS = st.sampled_from(["", "", *LOCATIONS])
 SOURCES = st.sampled_from(["one", "two"])
 
 
@@ -61,11 +66,10 @@ class Claiming(RuleBasedStateMachine):
         with self.graph.writer.begin() as claims:
             return Parent(source, claims.store.ref_ids([ref])[ref] if ref else 0)
 
-    @rule(parent=PARENTS, source=SOURCES, entries=st.lists(ENTRIES, min_size=1, max_size=3))
-    def write(self, parent, source, entries):
-        if parent and self.naive.holder(parent) is None:
-            return
-        by_ref = {entry["ref"]: entry for entry in entries}
+    @rule(data=st.data(), source=SOURCES, entries=st.lists(ENTRIES, min_size=1, max_size=2))
+    def write(self, data, source, entries):
+        holders = [ref for ref in LOCATIONS if self.naive.holder(ref)]
+        parent = data.draw(st.sampled_from(["", *holders]))
         batch = [
             emission(
                 e["ref"], *e["edges"], location=e["place"], text=e["text"],
@@ -74,18 +78,16 @@ class Claiming(RuleBasedStateMachine):
             for e in entries
         ]  # fmt: skip
         self.graph.write(self.parent(parent, source), *batch)
-        for entry in by_ref.values():
+        for entry in {entry["ref"]: entry for entry in entries}.values():
             self.naive.write(parent, source, **entry)
 
-    @rule(
-        parent=PARENTS,
-        source=SOURCES,
-        refs=st.lists(st.sampled_from(REFS), min_size=1, max_size=4),
-        eager=st.booleans(),
-    )
-    def release(self, parent, source, refs, eager):
-        self.graph.drop(self.parent(parent, source), *refs, eager=eager)
-        self.naive.release(parent, source, refs)
+    @precondition(lambda self: self.naive.said)
+    @rule(data=st.data(), eager=st.booleans())
+    def release(self, data, eager):
+        said = data.draw(st.sampled_from(self.naive.said))
+        more = data.draw(st.lists(st.sampled_from(REFS), max_size=1))
+        self.graph.drop(self.parent(said.parent, said.source), said.ref, *more, eager=eager)
+        self.naive.release(said.parent, said.source, [said.ref, *more])
 
     @invariant()
     def what_is_served_is_what_the_rules_say(self):

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from app.catalog.ingest import Guard, StoppedError
+from app.catalog.locations import generated
 from app.catalog.rules import Rules
 from app.errors import ConflictError, UpstreamError
 from app.model.entity import CatalogFile
@@ -94,6 +95,93 @@ def test_a_stopped_run_raises_and_keeps_what_was_committed(database, tmp_path):
         platform.source(*(component(f"c{i}") for i in range(501)))
 
     assert platform.rows("SELECT count(*) FROM emission") == [(500,)]
+
+
+def test_what_a_source_said_before_it_failed_is_served(platform):
+    with pytest.raises(UpstreamError):
+        platform.source(*(component(f"c{i}") for i in range(501)), breaks=True)
+
+    assert len(platform.refs()) == 500
+
+
+def test_what_is_new_or_different_is_served_though_a_removal_was_stopped(database, tmp_path):
+    platform = Platform(database, tmp_path, guard=Guard(share=0.5, minimum=3))
+    platform.write("a.yaml", document("inside"))
+    platform.source(*(component(f"c{i}") for i in range(8)))
+
+    with pytest.raises(ConflictError):
+        platform.source(component("new"), generated("file", str(platform.folder / "a.yaml")))
+
+    assert {"component:default/new", "component:default/inside"} <= set(platform.refs())
+    assert len(platform.refs("component:default/c")) == 8
+
+
+def test_a_location_of_two_sources_follows_the_one_that_stays(platform):
+    path = platform.write("a.yaml", document("one") + "---\n" + document("two"))
+    root = generated("file", str(path))
+    for stays, goes in (("a", "b"), ("b", "a")):
+        platform.source(root, name=stays)
+        platform.source(root, name=goes)
+        platform.source(name=goes)
+        assert platform.refs("component") == ["component:default/one", "component:default/two"]
+
+        path.write_text(document("one"))
+        platform.source(root, name=stays)
+        assert platform.refs("component") == ["component:default/one"]
+
+        path.write_text(document("one") + "---\n" + document("two"))
+        platform.source(root, name=stays)
+        platform.source(name=stays)
+        assert platform.refs() == []
+
+
+def test_one_location_that_cannot_be_visited_keeps_no_other_from_it(platform, monkeypatch):
+    for name in ("a", "b", "c"):
+        platform.write(f"{name}.yaml", document(name))
+    roots = [generated("file", str(platform.folder / f"{name}.yaml")) for name in "abc"]
+    read = type(platform.processor).file
+
+    def fails_once(self, content, origin):
+        if content.location.endswith("/b.yaml"):
+            raise RuntimeError("a bug")
+        return read(self, content, origin)
+
+    monkeypatch.setattr(type(platform.processor), "file", fails_once)
+    with pytest.raises(RuntimeError, match="a bug"):
+        platform.source(*roots)
+
+    assert platform.refs("component") == ["component:default/a", "component:default/c"]
+
+
+def test_a_run_gives_up_if_nothing_can_be_visited(platform, monkeypatch):
+    visited = list[str]()
+
+    def fails(self, content, origin):
+        visited.append(content.location)
+        raise RuntimeError("out of order")
+
+    path = platform.write("a.yaml", document("a"))
+    roots = [generated("file", f"{path.parent}/{'./' * i}a.yaml") for i in range(30)]
+    monkeypatch.setattr(type(platform.processor), "file", fails)
+
+    with pytest.raises(RuntimeError):
+        platform.source(*roots)
+
+    assert len(visited) == 10
+
+
+def test_a_run_that_is_stopped_does_not_stay_to_stitch(database, tmp_path):
+    stop = threading.Event()
+    platform = Platform(database, tmp_path, stop=stop, progress=lambda _: stop.set())
+    platform.write("root.yaml", document("one"))
+
+    with pytest.raises(StoppedError):
+        platform.root("root.yaml")
+    assert platform.refs() == []
+
+    later = Platform(database, tmp_path)
+    later.root("root.yaml")
+    assert later.refs("component") == ["component:default/one"]
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -223,6 +311,85 @@ def test_a_kind_that_the_rules_refuse_stops_its_file(database, tmp_path):
 
     assert platform.refs() == []
     assert "is not of an allowed kind for that location" in report.flaws[0].problem.message
+
+
+ROOT = """\
+    apiVersion: backstage.io/v1alpha1
+    kind: Location
+    metadata: {name: root}
+    spec: {targets: [%s]}
+    """
+
+
+def test_targets_that_change_are_read_though_no_file_they_led_to_did(platform):
+    platform.write("a.yaml", document("a"))
+    platform.write("b.yaml", document("b"))
+    platform.write("root.yaml", ROOT % "./a.yaml")
+    platform.root("root.yaml")
+
+    platform.write("root.yaml", ROOT % "./b.yaml")
+    platform.root("root.yaml")
+    assert platform.refs("component") == ["component:default/b"]
+
+    platform.write("root.yaml", ROOT % "./a.yaml, ./b.yaml")
+    platform.root("root.yaml")
+    assert platform.refs("component") == ["component:default/a", "component:default/b"]
+
+
+def test_a_location_that_becomes_invalid_keeps_what_it_led_to_and_its_error(platform):
+    platform.write("a.yaml", document("a"))
+    platform.write("root.yaml", ROOT % "./a.yaml")
+    platform.root("root.yaml")
+    platform.write("root.yaml", ROOT % "3")
+    for text in (document("a"), document("a", lifecycle="deprecated")):
+        platform.write("a.yaml", text)
+
+        platform.root("root.yaml")
+
+        assert "/spec/targets/0" in _message(platform, "location:default/root")
+        served = platform.served()["component:default/a"]
+        assert served["spec"]["lifecycle"] == "production"
+
+    platform.write("root.yaml", ROOT % "./a.yaml")
+    platform.root("root.yaml")
+    assert "status" not in platform.served()["location:default/root"]
+    assert platform.served()["component:default/a"]["spec"]["lifecycle"] == "deprecated"
+
+
+def test_what_is_wrong_with_a_target_is_shown_again_after_the_location_was_invalid(platform):
+    platform.write("a.yaml", "- no entity\n")
+    for targets in ("./a.yaml", "3", "./a.yaml"):
+        platform.write("root.yaml", ROOT % targets)
+        platform.write("good.yaml", document("good"))
+        platform.source(
+            generated("file", str(platform.folder / "root.yaml")),
+            generated("file", str(platform.folder / "good.yaml")),
+            name="config",
+        )
+
+    report = platform.root("root.yaml")
+
+    pending = {row["entity_ref"]: row["errors"] for row in platform.commands.pending()}
+    assert "Expected object" in pending["location:default/root"][0]["message"]
+    assert report.counts.written == 0
+
+
+def _message(platform, ref):
+    return platform.served()[ref]["status"]["items"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "name", ['"a\\0b"', "x" * 3000, "12345678901234567890123", ".inf", "1e999", "~"]
+)
+@pytest.mark.parametrize("field", ["name: odd", 'owner: "team-a"'])
+def test_no_value_of_an_entity_keeps_its_siblings_out(platform, name, field):
+    text = document("odd").replace(field, f"{field.partition(':')[0]}: {name}")
+    platform.write("a/odd.yaml", text)
+    platform.write("a/good.yaml", document("good"))
+
+    platform.root("a/*.yaml")
+
+    assert "component:default/good" in platform.refs()
 
 
 def test_locations_that_name_each_other_end(platform):

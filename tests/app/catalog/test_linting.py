@@ -388,6 +388,7 @@ def test_an_empty_file_does_not_make_a_definition(folder):
     [
         ("{$text: ./nope.txt}", "", "no such file or directory"),
         ("{$text: ../outside.txt}", "", "it is not in the same repository"),
+        ('{$text: "./a\\0b"}', "", "embedded null byte"),
         ("{$json: ./api.txt}", "{", "it is not JSON"),
         ("{$yaml: ./api.txt}", "a: 1\n---\nb: 2\n", "it holds 2 documents"),
         ("{$yaml: ./api.txt}", "a: [", "not"),
@@ -427,3 +428,18 @@ def test_targets_of_a_location_have_to_exist(folder):
     assert (
         folder("all.yaml", location.replace("spec:", "spec:\n          presence: optional")) == []
     )
+
+
+@pytest.mark.parametrize("target", ["./" + "x" * 300, '"./a\\0b"', "./" + "{a,b}" * 9])
+def test_a_target_that_cannot_be_a_path_is_one_finding(folder, target):
+    location = f"""\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {{name: all}}
+        spec:
+          target: {target}
+        """
+
+    ((rule, line, _),) = folder("all.yaml", location)
+
+    assert (rule, line) == ("missing-target", 5)

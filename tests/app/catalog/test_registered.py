@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from app.catalog.commands import CatalogCommands
+from app.catalog.ingest import BATCH
 from app.catalog.location_query import first_page, page_at
 from app.catalog.locations import generated
 from app.catalog.registered import MAX_TARGET
@@ -379,3 +380,88 @@ def test_sources_that_are_swept_leave_registered_locations_alone(catalog, regist
     catalog.ingest.source("config", ListIngestor([]))
 
     assert catalog.names() == ["web"]
+
+
+def test_a_source_that_took_a_location_over_removes_what_it_holds_no_more(catalog, registered):
+    tree = f"{component('web')}---\n{component('shop')}---\n{location('sub', 'leaf.yaml')}"
+    target = catalog.publish("/tree.yaml", tree)
+    leaves = f"{component('leaf')}---\n{component('bud')}"
+    catalog.publish("/leaf.yaml", leaves)
+    registered.register("url", target)
+    catalog.work()
+    config = ListIngestor([generated("url", target)])
+    catalog.ingest.source("config", config)
+    uid = catalog.served()["component:default/web"]["metadata"]["uid"]
+
+    catalog.publish("/tree.yaml", f"{component('web')}---\n{location('sub', 'leaf.yaml')}")
+    catalog.publish("/leaf.yaml", component("leaf"))
+    catalog.ingest.source("config", config)
+    assert catalog.names() == ["leaf", "web"]
+
+    (made,) = registered.all()
+    registered.remove(made.id)
+    catalog.work()
+    assert catalog.names() == ["leaf", "web"]
+    assert catalog.served()["component:default/web"]["metadata"]["uid"] == uid
+    assert {row[0] for row in catalog.rows("SELECT source FROM emission")} == {"config"}
+
+    catalog.ingest.source("config", ListIngestor([]))
+    assert catalog.served() == {}
+
+
+# -- while it is read -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reading(catalog, registered):
+    """Register a location; what a test does next happens while it is read."""
+
+    def begin(meanwhile, path="/slow.yaml", text=None):
+        done = []
+
+        def answer(handler):
+            if not done:
+                done.append(True)
+                meanwhile(made)
+            handler.send((text or component("slow")).encode())
+
+        made = registered.register("url", catalog.site.answer_with(path, answer))
+        catalog.work()
+        return made
+
+    return begin
+
+
+def test_a_location_that_is_removed_while_it_is_read_leaves_nothing(catalog, registered, reading):
+    reading(lambda made: registered.remove(made.id))
+
+    assert catalog.served() == {}
+    assert catalog.rows("SELECT id FROM emission") == []
+    assert catalog.rows("SELECT ref_id FROM reading") == []
+
+
+def test_a_location_that_is_moved_while_it_is_read_is_read_again(catalog, registered, reading):
+    target = catalog.publish("/b.yaml", component("b"))
+    made = reading(lambda made: registered.move(made.id, "url", target))
+
+    assert catalog.names() == []
+    assert catalog.work() == 1
+    assert catalog.names() == ["b"]
+    assert catalog.served()[made.entity_ref]["spec"]["target"] == target
+
+
+def test_a_location_that_is_removed_half_way_through_leaves_nothing(catalog, registered, reading):
+    many = "---\n".join(component(f"c-{n}") for n in range(2 * BATCH))
+    gone = []
+
+    def remove(_counts):
+        if not gone and (found := registered.all()):
+            gone.append(True)
+            registered.remove(found[0].id)
+
+    object.__setattr__(catalog.ingest, "progress", remove)
+    reading(lambda _made: None, text=many)
+
+    assert gone
+    assert catalog.served() == {}
+    assert catalog.rows("SELECT id FROM emission") == []

@@ -321,3 +321,10 @@ def test_a_location_of_another_type_reads_no_files():
     other = document("Location", "b", type="url", targets=["./a.yaml"])
 
     assert named(a=component("a"), b=other) == ["a", "b"]
+
+
+def test_a_location_with_a_pattern_that_makes_no_sense_keeps_no_other_file_from_being_read():
+    wild = location("b", "./" + "{a,b}" * 9)
+    odd = document("Location", "c", type=["file"], targets=["./a.yaml"])
+
+    assert named(a=component("a"), b=wild, c=odd) == ["a", "b", "c"]

@@ -1,0 +1,293 @@
+"""Snapshots: one state for index and rows, whoever writes meanwhile and however much."""
+
+from __future__ import annotations
+
+import threading
+
+import orjson
+import psycopg
+import pytest
+
+from app.catalog import snapshot as module
+from app.catalog.emission import Parent
+from app.catalog.snapshot import Snapshots
+from app.db.engine import open_database
+from app.model.query import EVERYTHING, equals
+from tests.app.catalog.write_side import Graph, emission
+
+ONE = Parent("one")
+
+
+def ref(name):
+    return f"component:default/{name}"
+
+
+@pytest.fixture
+def graph(database):
+    return Graph(database)
+
+
+@pytest.fixture
+def snapshots(database):
+    snapshots = Snapshots(database)
+    yield snapshots
+    snapshots.close()
+
+
+def write(graph, *names, text="v1", source=ONE):
+    graph.write(source, *(emission(ref(name), text=text) for name in names))
+
+
+def names(snapshots, expression=EVERYTHING):
+    """Answer what the index finds, with the description that the rows have."""
+    with snapshots.open() as snapshot:
+        ids = snapshot.ask(lambda index: list(index.match(expression)))
+        found = [orjson.loads(document)["metadata"] for document in snapshot.documents(ids)]
+    return {metadata["name"]: metadata["description"] for metadata in found}
+
+
+# -- catching up ----------------------------------------------------------------------------------
+
+
+def test_a_snapshot_sees_what_was_committed_before_it(graph, snapshots):
+    assert names(snapshots) == {}
+    write(graph, "a", "b")
+    assert names(snapshots) == {"a": "v1", "b": "v1"}
+    write(graph, "a", text="v2")
+    graph.drop(ONE, ref("b"))
+    assert names(snapshots) == {"a": "v2"}
+
+
+def test_every_process_sees_it_whatever_it_saw_before(database, graph):
+    others = [Snapshots(database) for _ in range(3)]
+    for turn in range(6):
+        write(graph, f"n{turn % 4}", text=f"t{turn}")
+        if turn % 2:
+            graph.drop(ONE, ref(f"n{(turn + 1) % 4}"))
+        for number, other in enumerate(others):
+            if turn % (number + 1) == 0:
+                other.refresh()
+
+    first, *rest = (names(other) for other in others)
+    assert first
+    assert rest == [first, first]
+    for other in others:
+        other.close()
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8, 50])
+def test_many_changes_of_few_entities_are_none_the_less_all_seen(
+    graph, snapshots, monkeypatch, limit
+):
+    """However many changes there are to catch up with, and however often one entity changed."""
+    monkeypatch.setattr(module, "RELOAD_CHANGES", limit)
+    write(graph, "first")
+    snapshots.refresh()
+    for turn in range(6):
+        write(graph, "busy", text=f"t{turn}")
+    write(graph, "last")
+    graph.drop(ONE, ref("first"))
+
+    assert names(snapshots) == {"busy": "t5", "last": "v1"}
+    assert names(snapshots, equals("metadata.description", "t5")) == {"busy": "t5"}
+    assert names(snapshots, equals("metadata.description", "t4")) == {}
+
+
+def test_what_was_reloaded_can_be_followed_again(graph, snapshots, monkeypatch):
+    monkeypatch.setattr(module, "RELOAD_CHANGES", 2)
+    write(graph, *"abc")
+    snapshots.refresh()
+    write(graph, *"defg")
+    assert len(names(snapshots)) == 7
+    write(graph, "h")
+    assert len(names(snapshots)) == 8
+
+
+def test_refreshing_answers_the_state_and_leaves_nothing_for_the_next_reader(graph, snapshots):
+    write(graph, "a", "b")
+
+    assert snapshots.refresh() == 2
+    assert snapshots.index.seq == 2
+    assert snapshots.refresh() == 2
+
+
+def test_merging_changes_no_answer(graph, snapshots):
+    write(graph, *(f"n{number}" for number in range(1100)))
+    snapshots.refresh()
+    snapshots.merge()
+    write(graph, *(f"m{number}" for number in range(1100)), source=Parent("two"))
+    snapshots.refresh()
+    assert snapshots.index.needs_merge
+
+    snapshots.merge()
+
+    assert not snapshots.index.needs_merge
+    assert len(names(snapshots)) == 2200
+
+
+# -- one state ------------------------------------------------------------------------------------
+
+
+def test_rows_are_of_the_state_the_index_was_asked_in(graph, snapshots):
+    write(graph, "a", "b")
+    with snapshots.open() as snapshot:
+        ids = snapshot.ask(lambda index: list(index.match(EVERYTHING)))
+        write(graph, "a", text="v2")
+        graph.drop(ONE, ref("b"))
+
+        texts = [orjson.loads(d)["metadata"]["description"] for d in snapshot.documents(ids)]
+
+    assert texts == ["v1", "v1"]
+
+
+def test_a_snapshot_within_another_is_of_the_same_state(graph, snapshots):
+    write(graph, "a")
+    with snapshots.open() as outer:
+        outer.ask(lambda index: index.seq)
+        write(graph, "a", text="v2")
+
+        with snapshots.open() as inner:
+            (document,) = inner.find([ref("a")])
+
+    assert orjson.loads(document)["metadata"]["description"] == "v1"
+    assert names(snapshots) == {"a": "v2"}
+
+
+def test_a_snapshot_apart_outlives_those_of_its_thread(graph, snapshots):
+    write(graph, "a")
+    with snapshots.open_apart() as apart:
+        apart.ask(lambda index: index.seq)
+        write(graph, "a", text="v2")
+        assert names(snapshots) == {"a": "v2"}
+        (document,) = apart.find([ref("a")])
+
+    assert orjson.loads(document)["metadata"]["description"] == "v1"
+
+
+def test_readers_see_whole_transactions_while_others_write(database, graph, snapshots):
+    """All entities get one text in each transaction, so no reader may ever see two."""
+    team = [f"n{number}" for number in range(5)]
+    write(graph, *team)
+    done, seen, failures = threading.Event(), list[set[str]](), list[Exception]()
+
+    def read():
+        try:
+            while not done.is_set():
+                seen.append(set(names(snapshots).values()))
+                found = names(snapshots, equals("metadata.description", min(seen[-1])))
+                assert len(found) in {0, len(team)}
+            snapshots.close()
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for thread in readers:
+        thread.start()
+    for turn in range(8):
+        write(graph, *team, text=f"t{turn}")
+    done.set()
+    for thread in readers:
+        thread.join()
+
+    assert failures == []
+    assert all(len(texts) == 1 for texts in seen)
+    assert names(snapshots) == dict.fromkeys(team, "t7")
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+def test_rows_are_found_by_ref_uid_and_number(graph, snapshots):
+    write(graph, "a", "b")
+    uid = graph.served(ref("a"))["metadata"]["uid"]
+    with snapshots.open() as snapshot:
+        a, nothing = snapshot.find([ref("a"), ref("z")])
+        number = snapshot.id_of(ref("a"))
+
+        assert snapshot.find([ref("a")]) == [a]
+        assert snapshot.find([]) == []
+        assert nothing is None
+        assert snapshot.find_by_uid(uid) == a
+        assert snapshot.find_by_uid("no-such") is None
+        assert snapshot.id_of(ref("z")) is None
+        assert snapshot.documents([999, number]) == [None, a]
+        assert list(snapshot.stream([number, 999])) == [[a]]
+
+
+def test_a_stream_comes_in_batches(graph, snapshots, monkeypatch):
+    monkeypatch.setattr(module, "STREAM_BATCH", 2)
+    write(graph, *"abcde")
+    with snapshots.open() as snapshot:
+        ids = snapshot.ask(lambda index: list(index.match(EVERYTHING)))
+        batches = list(snapshot.stream(iter(ids)))
+
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+
+
+def test_parents_are_told_the_oldest_first(graph, snapshots):
+    one = graph.location("one", "location:default/one")
+    two = graph.location("one", "location:default/two")
+    for parent in (two, one):
+        graph.write(Parent("one", parent), emission(ref("a")))
+    with snapshots.open() as snapshot:
+        number = snapshot.id_of(ref("a"))
+        assert snapshot.parents([number, one]) == {number: [two, one]}
+
+
+# -- connections ----------------------------------------------------------------------------------
+
+
+def test_a_snapshot_that_failed_is_followed_by_one_that_works(graph, snapshots):
+    write(graph, "a")
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), snapshots.open() as snapshot:
+            snapshot.ask(lambda _: 1 / 0)
+
+    assert names(snapshots) == {"a": "v1"}
+
+
+def test_a_snapshot_within_another_that_failed_leaves_the_outer_one_usable(graph, snapshots):
+    write(graph, "a")
+    with snapshots.open() as outer:
+        with pytest.raises(ZeroDivisionError), snapshots.open():
+            raise ZeroDivisionError
+        assert outer.id_of(ref("a")) is not None
+
+
+def test_a_connection_that_the_server_ended_costs_one_reader_an_error(migrated_postgres):
+    url = migrated_postgres()
+    graph = Graph(open_database(url))
+    snapshots = Snapshots(graph.database)
+    write(graph, "a")
+    snapshots.refresh()
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    with pytest.raises(psycopg.OperationalError):
+        names(snapshots)
+
+    assert names(snapshots) == {"a": "v1"}
+    snapshots.close()
+    graph.database.close()
+
+
+def test_every_thread_reads_on_a_connection_of_its_own(graph, snapshots):
+    write(graph, "a")
+    found = list[dict[str, str]]()
+
+    def work():
+        found.append(names(snapshots))
+        snapshots.close()
+
+    with snapshots.open() as mine:
+        mine.ask(lambda index: index.seq)
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert found == [{"a": "v1"}] * 3
