@@ -25,6 +25,7 @@ from app.catalog.registered import RegisteredLocations
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.routes import graph_routes
 from app.settings import Settings
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -90,6 +91,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
+        _graph_routes(barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -109,6 +111,10 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     add_permission_routes(routes, Judge(catalog.snapshots))
     add_location_routes(routes, _location_services(settings, catalog))
     return routes
+
+
+def _graph_routes(barrier: Barrier) -> Blueprint:
+    return graph_routes(barrier, lambda: plugin_contract("graph"))
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:

@@ -206,6 +206,53 @@ run = Table(
     Index("ix_run_source", "source", "started_at"),
 )
 
+# Work that one process at a time does. Whoever holds a lease renews it; one that is not renewed in
+# time is free. `fence` grows with every holder, so that one who lost it finds out before it writes.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+# Sources that push their entities: the version they sent last and what stands for its content.
+push = Table(
+    "push",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# Outgoing webhooks: up to which change each has delivered, and what it waits for.
+hook = Table(
+    "hook",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant),
+    Column("error", Text),
+)
+
+# Deliveries that were given up.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("hook", Text, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_dead_letter_hook", "hook", "id"),
+)
+
 # Public halves of the keys that sign tokens; the private ones never leave their process.
 signing_key = Table(
     "signing_key",

@@ -1,0 +1,1 @@
+"""The platform graph beyond Backstage's contract: history, changes, paths (`/api/graph`)."""
