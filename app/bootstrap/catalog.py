@@ -15,6 +15,7 @@ from marshmallow import EXCLUDE, ValidationError
 
 from app.catalog.commands import CatalogCommands
 from app.catalog.emission import Counts
+from app.catalog.index_files import IndexFiles
 from app.catalog.ingest import Guard, Ingest
 from app.catalog.locations import generated
 from app.catalog.processing import Processor
@@ -100,7 +101,7 @@ def join_catalog(
         writer,
         stitcher,
         CatalogCommands(writer, stitcher),
-        Snapshots(database),
+        Snapshots(database, IndexFiles(settings.callboard.data_directory / "index")),
         ingest,
     )
 

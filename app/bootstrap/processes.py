@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from app.db.engine import Database
 from app.logs import set_up_logging
 from app.serve.child import Child
 from app.serve.listening import listen_shares
-from app.serve.process import ChildSpec
+from app.serve.process import ChildSpec, Process
 from app.serve.supervisor import Supervisor
 from app.serve.web import WebSettings, run_web
 from app.settings import PostgresDatabase, Settings, StaticAccess, read_settings
@@ -51,6 +52,8 @@ WARM = (
 # maps such blocks and gives them back; by default it would learn to keep them.
 MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 NEVER = timedelta(days=3650)
+# After so many seconds a web process makes the index itself.
+MAKING_INDEX = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ def web(child: Child, source: Source) -> None:
             lifecycle.ready,
             WARM,
             IndexMetrics(registry).observe,
+            lambda: _index_was_made(source, child.stopping),
         )
         threading.Thread(target=follower.run, name="index", daemon=True).start()
         return app
@@ -147,6 +151,32 @@ def web(child: Child, source: Source) -> None:
         ),
         inline=is_quick,
     )
+
+
+def make_index(child: Child, source: Source) -> None:
+    """Make the file that web processes start with, in a process whose memory nobody keeps."""
+    settings = source.read()
+    _log(settings)
+    with closing(
+        open_configured(settings.backend.database, settings.callboard.data_directory)
+    ) as database:
+        join_catalog(settings, database).snapshots.make(WARM)
+    child.ready()
+
+
+def _index_was_made(source: Source, stop: threading.Event) -> bool:
+    process = Process(ChildSpec("index", make_index, (source,)))
+    deadline = time.monotonic() + MAKING_INDEX
+    try:
+        while process.exit_code is None and time.monotonic() < deadline:
+            if stop.wait(0.05):
+                break
+        return process.exit_code == 0
+    finally:
+        if process.exit_code is None:
+            process.kill()
+            process.wait()
+        process.close()
 
 
 def work(child: Child, source: Source) -> None:

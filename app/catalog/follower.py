@@ -29,6 +29,7 @@ class Follower:
     ready: Callable[[], None]
     warm: Sequence[str] = ()
     observe: Callable[[EntityIndex], None] = lambda _: None
+    make_base: Callable[[], bool] = lambda: False
 
     def run(self) -> None:
         """Follow until told to stop. Failures are logged and tried again, ever more slowly."""
@@ -37,6 +38,8 @@ class Follower:
         while not self.stop.is_set():
             started = time.monotonic()
             try:
+                if not is_loaded:
+                    self.snapshots.begin(self.make_base)
                 self.snapshots.refresh()
                 if not is_loaded:
                     is_loaded = True
@@ -45,6 +48,7 @@ class Follower:
                     self.snapshots.index.warm(self.warm)
                     release_memory()
                 self.snapshots.merge()
+                self.snapshots.keep()
                 self.observe(self.snapshots.index)
                 pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))
             except Exception:

@@ -7,22 +7,33 @@ before it, whichever process wrote it. Reads use a connection held per thread.
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
 
+from app.catalog.index_files import IndexFiles
 from app.catalog.view_store import ViewStore
 from app.db.engine import Database
 from app.index.index import EntityIndex
+from app.logs import fields
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Beyond this many changes it is quicker to load the index anew than to apply them.
 RELOAD_CHANGES = 50_000
 STREAM_BATCH = 400
+# The index's base is written to its file at most so often, and not for so few entities.
+KEEP_EVERY = 60.0
+FEW = 2000
+# History may have been cut off behind an older file.
+OLDEST = 12 * 3600.0
 
 
 @dataclass(slots=True)
@@ -97,12 +108,15 @@ def catch_up(index: EntityIndex, store: ViewStore, seq: int) -> None:
 
 @dataclass(slots=True)
 class Snapshots:
-    """Opens snapshots; one per process."""
+    """Opens snapshots; one per process. With `files`, processes share the base of their index."""
 
     database: Database
+    files: IndexFiles | None = None
     index: EntityIndex = field(init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _held: threading.local = field(default_factory=threading.local)
+    _kept_at: float = -math.inf
+    _kept: int = 0
 
     def __post_init__(self) -> None:
         """Make the index, which loads the documents it needs through the database."""
@@ -152,10 +166,78 @@ class Snapshots:
             snapshot.ask(lambda index: index)
             return snapshot.seq
 
+    def begin(self, make: Callable[[], bool]) -> None:
+        """Start with the base in the file; if there is none that fits, `make` it, elsewhere.
+
+        To make a base takes much more memory than to have it, and not all of it is given back.
+        """
+        if self.files is None:
+            return
+        with self.files.turn() as has_place:
+            if self.adopt() or not has_place:
+                return
+            with self.open() as snapshot:
+                is_small = snapshot.store.count() < FEW
+            if not is_small and make():
+                self.adopt()
+
+    def make(self, columns: Iterable[str]) -> None:
+        """Make the base with some columns and write it to the file; nobody else may be at it."""
+        self.refresh()
+        self.index.warm(columns)
+        with self.open() as snapshot:
+            about = _about(snapshot.store, self.index.base_seq)
+        if self.files is not None:
+            self.files.write(self.index.packed({**about, "at": time.time()}))
+
     def merge(self) -> None:
         """Fold the changes since the last merge into the index's base, if it is time to."""
-        if self.index.needs_merge:
+        if self.index.needs_merge and not self.adopt():
             self.index.merge()
+
+    def adopt(self) -> bool:
+        """Go on with the base in the file, if it knows more than this process's; tell if it did."""
+        if self.files is None or _seq_of(self.files.about()) <= self.index.base_seq:
+            return False
+        packed = self.files.read()
+        if packed is None:
+            return False
+        with self.open() as snapshot, self._lock:
+            store = snapshot.store
+            newest = store.newest()
+            if not _fits(packed.about, store, newest):
+                return False
+            self.index.adopt(packed)
+            catch_up(self.index, store, newest)
+            if len(self.index) != store.count():
+                log.warning("index file ignored", extra=fields(reason="entities are missing in it"))
+                self.index.load(store.all_rows(), newest)
+        return True
+
+    def keep(self) -> None:
+        """Write the base to the file if it is newer and time to, and go on with what is there.
+
+        A small catalog is read from the database as fast.
+        """
+        files, index = self.files, self.index
+        is_due = time.monotonic() >= self._kept_at + KEEP_EVERY and index.base_seq > self._kept
+        if files is None or not is_due or len(index) < FEW:
+            return
+        with files.turn() as has_place:
+            if has_place:
+                self._share(files)
+        self._kept_at, self._kept = time.monotonic(), index.base_seq
+
+    def _share(self, files: IndexFiles) -> None:
+        self.adopt()
+        with self.open() as snapshot:
+            about = _about(snapshot.store, self.index.base_seq)
+        packed = files.read()
+        if packed is None or not _is_of(packed.about, about):
+            files.write(self.index.packed({**about, "at": time.time()}))
+            packed = files.read()
+        if packed is not None and _is_of(packed.about, about):
+            self.index.exchange(packed)
 
     def _load_documents(self, ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         with self.open() as snapshot:
@@ -163,3 +245,29 @@ class Snapshots:
                 some = ids[start : start + STREAM_BATCH]
                 for entity_id, document in snapshot.store.documents(some).items():
                     yield entity_id, orjson.loads(document)
+
+
+def _about(store: ViewStore, seq: int) -> dict[str, Any]:
+    """Write down which state of which database a base is of.
+
+    A database that was put back from a backup may have other changes under the same numbers.
+    """
+    return {"lineage": store.lineage(), "etag": store.etag_at(seq), "seq": seq}
+
+
+def _fits(about: Mapping[str, Any], store: ViewStore, newest: int) -> bool:
+    """Tell whether a base was made of this database, and all that changed since is known."""
+    seq = _seq_of(about)
+    if not 0 < seq <= newest <= seq + RELOAD_CHANGES:
+        return False
+    if time.time() - about.get("at", 0.0) > OLDEST:
+        return False
+    return _is_of(about, _about(store, seq))
+
+
+def _is_of(about: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    return about.items() >= state.items()
+
+
+def _seq_of(about: Mapping[str, Any] | None) -> int:
+    return int(about.get("seq", 0)) if about else 0

@@ -22,6 +22,20 @@ class ViewStore:
         """Answer the newest sequence number this snapshot sees."""
         return sequence.newest(self.sql)
 
+    def lineage(self) -> str:
+        """Answer what tells the database from others."""
+        return sequence.lineage(self.sql)
+
+    def etag_at(self, seq: int) -> str | None:
+        """Answer what the entity that was changed at `seq` became then."""
+        row = self.sql.row("SELECT etag FROM change WHERE seq = ?", seq)
+        return row[0] if row else None
+
+    def count(self) -> int:
+        """Count the entities."""
+        row = self.sql.row("SELECT count(*) FROM searchable")
+        return int(row[0]) if row else 0
+
     def changed_since(self, seq: int, limit: int) -> list[int] | None:
         """Answer the entities changed after `seq`, each once; None beyond `limit` changes."""
         sql = "SELECT entity_id FROM change WHERE seq > ? LIMIT ?"

@@ -44,8 +44,14 @@ class Answers:
         self.base = base
         self.overlay = overlay
         self.library = library
-        self._evaluator = Evaluator(base, overlay, self._column)
-        self._empty = make_column(base, "", {}, {})
+        empty = make_column(base, "", {}, {})
+
+        def column(name: str) -> Column:
+            return library.columns.get(name, empty)
+
+        # Not a method: in a circle of references these large arrays would stay for a while.
+        self._column = column
+        self._evaluator = Evaluator(base, overlay, column)
         self.changed()
 
     def changed(self) -> None:
@@ -177,9 +183,6 @@ class Answers:
         else:
             chosen = self._mask(selection, hidden)
         return count_values(facet, chosen, texts, selection)
-
-    def _column(self, name: str) -> Column:
-        return self.library.columns.get(name, self._empty)
 
     def _by_uid(self) -> View:
         return self._view("uid", lambda: uid_view(self.base, self.overlay))

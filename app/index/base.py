@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pyroaring import FrozenBitMap
 from xxhash import xxh3_64_intdigest
 
 from app.index.arrays import U32, U64, Mask, Places, bitmap_below, spans
@@ -180,42 +181,60 @@ class Spellings:
         }
 
 
+@dataclass(frozen=True, slots=True)
 class Entities:
-    """Who is in the base: ids, refs and uids, and the orders by ref and by uid."""
+    """Who is in the base: ids by ref and by uid, beside these texts in the same orders.
 
-    __slots__ = ("_hash_places", "_hashes", "all", "by_ref", "by_uid", "refs", "size", "uids")
+    `hashes` are those of the refs, ascending, and `hash_places` where each of them is in `refs`.
+    """
 
-    def __init__(self, ids: Sequence[int], refs: Sequence[bytes], uids: Sequence[bytes]) -> None:
-        self.size = max(ids, default=0) + 1
+    by_ref: Ranking
+    by_uid: Ranking
+    refs: Strings
+    uids: Strings
+    hashes: U64
+    hash_places: U32
+    all: FrozenBitMap
+
+    @classmethod
+    def of(cls, ids: Sequence[int], refs: Sequence[bytes], uids: Sequence[bytes]) -> Entities:
+        """Bring entities, which come in any order, into both orders."""
+        size = max(ids, default=0) + 1
         owners = np.asarray(ids, np.uint32)
-        self.all = bitmap_below(self.size, owners)
-        order = sorted(range(len(refs)), key=refs.__getitem__)
-        self.refs = Strings([refs[place] for place in order])
-        self.by_ref = Ranking(owners[order], self.size)
-        hashes = np.fromiter(
-            (xxh3_64_intdigest(refs[place]) for place in order), np.uint64, len(order)
-        )
+        by_ref = sorted(range(len(refs)), key=refs.__getitem__)
+        by_uid = sorted(range(len(uids)), key=uids.__getitem__)
+        digests = (xxh3_64_intdigest(refs[place]) for place in by_ref)
+        hashes = np.fromiter(digests, np.uint64, len(refs))
         places = np.argsort(hashes)
-        self._hashes: U64 = hashes[places]
-        self._hash_places = places.astype(np.uint32)
-        order = sorted(range(len(uids)), key=uids.__getitem__)
-        self.uids = Strings([uids[place] for place in order])
-        self.by_uid = Ranking(owners[order], self.size)
+        return cls(
+            by_ref=Ranking(owners[by_ref], size),
+            by_uid=Ranking(owners[by_uid], size),
+            refs=Strings.of([refs[place] for place in by_ref]),
+            uids=Strings.of([uids[place] for place in by_uid]),
+            hashes=hashes[places],
+            hash_places=places.astype(np.uint32),
+            all=bitmap_below(size, owners),
+        )
+
+    @property
+    def size(self) -> int:
+        """One more than the greatest id."""
+        return self.by_ref.size
 
     @property
     def nbytes(self) -> int:
-        own = self._hashes.nbytes + self._hash_places.nbytes
+        own = self.hashes.nbytes + self.hash_places.nbytes
         return own + self.refs.nbytes + self.uids.nbytes + self.by_ref.nbytes + self.by_uid.nbytes
 
     def ids_of(self, refs: Sequence[str]) -> list[int | None]:
         """Find the ids of refs, None for those that are not there."""
-        if not len(self._hashes):
+        if not len(self.hashes):
             return [None] * len(refs)
         wanted = [utf8(ref) for ref in refs]
         hashes = np.fromiter(map(xxh3_64_intdigest, wanted), np.uint64, len(wanted))
-        found = np.minimum(self._hashes.searchsorted(hashes), len(self._hashes) - 1)
-        hits = (self._hashes[found] == hashes).tolist()
-        places = self._hash_places[found]
+        found = np.minimum(self.hashes.searchsorted(hashes), len(self.hashes) - 1)
+        hits = (self.hashes[found] == hashes).tolist()
+        places = self.hash_places[found]
         ids = self.by_ref.ids[places].tolist()
         return [
             owner if hit and self.refs[place] == ref else None

@@ -46,7 +46,7 @@ def build(rows: Iterable[IndexRow], *, waiting: int = _MANY_ROWS) -> Base:
         refs.extend(map(utf8, chunk_refs))
         uids.extend(map(utf8, chunk_uids))
         pile.add(unpack_many(chunk_ids, blobs))
-    return pile.sorted(Entities(ids, refs, uids))
+    return pile.sorted(Entities.of(ids, refs, uids))
 
 
 def rebuild(base: Base, gone: Mask, rows: Sequence[IndexRow]) -> Base:
@@ -67,7 +67,7 @@ def rebuild(base: Base, gone: Mask, rows: Sequence[IndexRow]) -> Base:
     ids += [row.id for row in rows]
     refs += [utf8(row.ref) for row in rows]
     uids += [utf8(row.uid) for row in rows]
-    return _assemble(Entities(ids, refs, uids), parts)
+    return _assemble(Entities.of(ids, refs, uids), parts)
 
 
 class _Pile:
@@ -93,7 +93,7 @@ class _Pile:
         self._waiting += len(rows)
 
     def _pack(self) -> None:
-        nobody = Entities([], [], [])
+        nobody = Entities.of([], [], [])
         for shard, packed in zip(self._shards, self._packed, strict=True):
             packed.append(_assemble(nobody, [_arrange([Groups.of(Rows.join(shard))])]))
             shard.clear()

@@ -128,7 +128,7 @@ def make_column(
         ids, ranks = ids[kept], ranks[kept]
     owners = bitmap_below(base.entities.size, ids)
     return Column(
-        texts=Strings(texts),
+        texts=Strings.of(texts),
         terms=terms,
         ends=np.cumsum(np.bincount(ranks, minlength=len(texts))).astype(np.uint32),
         ranking=_rank(base, ranks, ids, is_unique=len(owners) == len(ids)),

@@ -145,7 +145,7 @@ def make_facet(
     few = tuple(values) if len(values) <= _FEW else None
     return Facet(
         field=field,
-        values=Strings([utf8(value) for value in values]),
+        values=Strings.of([utf8(value) for value in values]),
         ordinals=np.asarray(places, np.intp),
         spelt=tuple(spelt),
         true=true,

@@ -8,9 +8,10 @@ of a call or none of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Condition, Lock, RLock
+from typing import Any
 
 import numpy as np
 from pyroaring import BitMap, FrozenBitMap
@@ -25,6 +26,7 @@ from app.index.gather import LoadDocuments, gather, values_of
 from app.index.library import Library, Wanted
 from app.index.memory import release_memory
 from app.index.overlay import Overlay
+from app.index.packing import Packed, Piece, pack
 from app.index.views import Cut, Page
 from app.model.query import Expression, FacetCount, Order, Position
 
@@ -49,6 +51,7 @@ class EntityIndex:
         self._is_read = Condition(self._lock)
         self._merging = Lock()
         self._seq = 0
+        self._base_seq = 0
         self._kept = Wanted()
         self._answers = Answers(build(()), Overlay(), Library(column_room, self._kept))
 
@@ -56,6 +59,11 @@ class EntityIndex:
     def seq(self) -> int:
         """The last change that the answers know of."""
         return self._seq
+
+    @property
+    def base_seq(self) -> int:
+        """The last change that the base knows of; later ones lie beside it."""
+        return self._base_seq
 
     def __len__(self) -> int:
         with self._lock:
@@ -66,8 +74,52 @@ class EntityIndex:
         base = build(rows)
         with self._lock:
             self._answers = Answers(base, Overlay(), Library(self._column_room, self._kept))
-            self._seq = seq
+            self._seq = self._base_seq = seq
         release_memory()
+
+    def packed(self, about: Mapping[str, Any]) -> Iterator[Piece]:
+        """Yield the base and its columns as bytes (`app.index.packing`), with `about` and `seq`."""
+        with self._lock:
+            base, columns = self._answers.base, dict(self._answers.library.columns)
+            seq = self._base_seq
+        return pack(base, columns, {**about, "seq": seq})
+
+    def adopt(self, packed: Packed) -> None:
+        """Start again with a base that was packed, as of then; the changes since are to follow.
+
+        What was kept of the old base's columns and facets is made again from their texts.
+        """
+        with self._merging:
+            with self._lock:
+                old = self._answers
+                present = old.library.present()
+            fresh = Answers(packed.base, Overlay(), self._library(packed))
+            self._fill(fresh, present, old)
+            with self._lock:
+                self._answers = fresh
+                self._seq = self._base_seq = int(packed.about["seq"])
+        release_memory()
+
+    def exchange(self, packed: Packed) -> None:
+        """Go on with the same base at another place in memory, if it still is the same."""
+        with self._merging:
+            with self._lock:
+                old = self._answers
+                present = old.library.present()
+                if packed.about["seq"] != self._base_seq:
+                    return
+            fresh = Answers(packed.base, old.overlay, self._library(packed))
+            self._fill(fresh, present, old)
+            with self._lock:
+                if self._answers is old:
+                    fresh.changed()
+                    self._answers = fresh
+        release_memory()
+
+    def _library(self, packed: Packed) -> Library:
+        library = Library(self._column_room, self._kept)
+        library.columns.update(packed.columns)
+        return library
 
     def apply(self, changes: Iterable[tuple[int, IndexRow | None]], seq: int) -> None:
         """Take changed entities as they are at `seq`, by id; None for those that were deleted."""
@@ -91,6 +143,7 @@ class EntityIndex:
                 old = self._answers
                 rows = dict(old.overlay.rows)
                 present = old.library.present()
+                seq = self._seq
             gone = np.zeros(old.base.entities.size, np.bool_)
             inside = [owner for owner in rows if owner < len(gone)]
             gone[inside] = True
@@ -106,6 +159,7 @@ class EntityIndex:
                         fresh.overlay.put(owner, row)
                 library.kept = self._kept
                 self._answers = fresh
+                self._base_seq = seq
         release_memory()
 
     def warm(self, columns: Iterable[str], facets: Iterable[str] = ()) -> None:

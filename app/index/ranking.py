@@ -20,13 +20,13 @@ class Ranking:
     `below` remembers how many of them come before a sort key.
     """
 
-    __slots__ = ("_places", "_size", "below", "ids", "is_unique")
+    __slots__ = ("_places", "below", "ids", "is_unique", "size")
 
     def __init__(self, ids: U32, size: int, *, is_unique: bool = True) -> None:
         """Take the ids, all below `size`; `is_unique` if none occurs twice."""
         self.ids = ids
         self.is_unique = is_unique
-        self._size = size
+        self.size = size
         self._places: U32 | None = None
         self.below: dict[tuple[bytes, ...], int] = {}
 
@@ -38,7 +38,7 @@ class Ranking:
     def places(self) -> U32:
         """The place of each id, if none occurs twice; `len(ids)` for those not in the order."""
         if self._places is None:
-            places = np.full(self._size, len(self.ids), np.uint32)
+            places = np.full(self.size, len(self.ids), np.uint32)
             places[self.ids] = np.arange(len(self.ids), dtype=np.uint32)
             self._places = places
         return self._places

@@ -26,25 +26,36 @@ class Strings(Sequence[bytes]):
 
     __slots__ = ("_bytes", "_counts", "_ends", "_text")
 
-    def __init__(self, texts: Sequence[bytes]) -> None:
-        self._text = _END.join([*texts, b""])
-        self._bytes: U8 = np.frombuffer(self._text, np.uint8)
-        sizes = np.fromiter(map(len, texts), np.intp, len(texts)) + 1
-        self._ends: U32 = (np.cumsum(sizes) - 1).astype(np.uint32)
+    def __init__(self, data: U8, ends: U32) -> None:
+        self._bytes = data
+        self._text = data.data
+        self._ends = ends
         # Which bytes are rare is told from a sample: to be a little wrong about it costs little.
         step = len(self._bytes) // _SAMPLE + 1
         self._counts = (np.bincount(self._bytes[::step], minlength=256) * step).tolist()
 
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Strings:
+        """Join texts."""
+        sizes = np.fromiter(map(len, texts), np.intp, len(texts)) + 1
+        joined = np.frombuffer(_END.join([*texts, b""]), np.uint8)
+        return cls(joined, (np.cumsum(sizes) - 1).astype(np.uint32))
+
+    @property
+    def arrays(self) -> tuple[U8, U32]:
+        """What `Strings` is made of."""
+        return self._bytes, self._ends
+
     @property
     def nbytes(self) -> int:
-        return len(self._text) + self._ends.nbytes
+        return self._bytes.nbytes + self._ends.nbytes
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def __getitem__(self, place: int) -> bytes:  # type: ignore[override]
         start = int(self._ends[place - 1]) + 1 if place else 0
-        return self._text[start : int(self._ends[place])]
+        return bytes(self._text[start : int(self._ends[place])])
 
     def text(self, place: int) -> str:
         """Decode the text at a place."""
@@ -52,7 +63,7 @@ class Strings(Sequence[bytes]):
 
     def all(self) -> list[bytes]:
         """List all of them."""
-        return self._text.split(_END)[:-1]
+        return self._bytes.tobytes().split(_END)[:-1]
 
     def seek(self, text: bytes) -> tuple[int, bool]:
         """Find how many texts come before `text`, and whether it is there itself."""

@@ -72,6 +72,10 @@ class Process:
         """How it ended, or None while it lives; negative is the number of a signal."""
         return self._popen.poll()
 
+    def wait(self) -> None:
+        """Wait for its end, which has to be near."""
+        self._popen.wait()
+
     def read_status(self) -> None:
         """Take note of what it said about itself."""
         with suppress(BlockingIOError):

@@ -10,8 +10,10 @@ import pytest
 
 from app.catalog import snapshot as module
 from app.catalog.emission import Parent
+from app.catalog.index_files import IndexFiles
 from app.catalog.snapshot import Snapshots
 from app.db.engine import open_database
+from app.db.statements import Statements
 from app.model.query import EVERYTHING, equals
 from tests.app.catalog.write_side import Graph, emission
 
@@ -291,3 +293,199 @@ def test_every_thread_reads_on_a_connection_of_its_own(graph, snapshots):
             thread.join()
 
     assert found == [{"a": "v1"}] * 3
+
+
+# -- the base in a file ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filed(database, tmp_path, monkeypatch):
+    """Make what stands for a process that shares the file with others."""
+    monkeypatch.setattr(module, "FEW", 1)
+    opened = []
+
+    def open_filed(at=database):
+        opened.append(Snapshots(at, IndexFiles(tmp_path / "index")))
+        return opened[-1]
+
+    yield open_filed
+    for snapshots in opened:
+        snapshots.close()
+
+
+def kept(snapshots):
+    snapshots.refresh()
+    snapshots.keep()
+    return snapshots
+
+
+def test_a_process_starts_with_the_base_that_another_one_kept(graph, filed):
+    write(graph, "a", "b")
+    kept(filed())
+    write(graph, "b", text="v2")
+    graph.drop(ONE, ref("a"))
+    write(graph, "c")
+
+    later = filed()
+
+    assert later.adopt()
+    assert (later.index.base_seq, later.index.seq) == (2, 5)
+    assert names(later) == {"b": "v2", "c": "v1"}
+    assert not later.adopt()
+
+
+def test_a_merge_is_done_once_for_all_processes(graph, filed, monkeypatch):
+    monkeypatch.setattr(module, "KEEP_EVERY", 0.0)
+    write(graph, "a")
+    one, two = kept(filed()), kept(filed())
+    write(graph, *(f"n{number}" for number in range(1100)))
+    for snapshots in (one, two):
+        snapshots.refresh()
+        assert snapshots.index.needs_merge
+    one.merge()
+    one.keep()
+    monkeypatch.setattr(two.index, "merge", lambda: pytest.fail("merged once more"))
+
+    two.merge()
+
+    assert two.index.base_seq == one.index.base_seq == 1101
+    assert names(two) == names(one)
+
+
+def test_keeping_waits_for_its_time(graph, filed):
+    write(graph, "a")
+    snapshots = kept(filed())
+    before = snapshots.files.about()
+    write(graph, "b")
+    snapshots.refresh()
+    snapshots.index.merge()
+
+    snapshots.keep()
+
+    assert snapshots.files.about() == before
+    assert names(snapshots) == {"a": "v1", "b": "v1"}
+
+
+def test_few_entities_are_not_worth_a_file(database, graph, tmp_path):
+    write(graph, "a")
+    snapshots = Snapshots(database, IndexFiles(tmp_path / "index"))
+
+    kept(snapshots)
+
+    assert snapshots.files.about() is None
+    snapshots.close()
+
+
+def execute(database, sql):
+    with database.begin() as connection:
+        Statements.on(connection).execute(sql)
+
+
+def _other_history(database):
+    """Put a database that is older back, and go on differently."""
+    execute(database, "UPDATE change SET etag = 'other' WHERE seq = 2")
+
+
+def _other_database(database):
+    execute(database, "UPDATE sequence SET lineage = 'other'")
+
+
+def _older_database(database):
+    execute(database, "UPDATE sequence SET seq = 1")
+
+
+@pytest.mark.parametrize("change", [_other_history, _other_database, _older_database])
+def test_a_base_of_another_history_is_not_adopted(database, graph, filed, change):
+    write(graph, "a", "b")
+    kept(filed())
+
+    change(database)
+
+    assert not filed().adopt()
+
+
+def test_an_old_file_is_not_adopted(graph, filed, monkeypatch):
+    write(graph, "a")
+    kept(filed())
+    monkeypatch.setattr(module, "OLDEST", -1.0)
+
+    assert not filed().adopt()
+
+
+def test_a_damaged_file_is_passed_over_and_replaced(graph, filed):
+    write(graph, "a")
+    path = kept(filed()).files.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-70] + b"x" * 70)
+    later = filed()
+
+    assert not later.adopt()
+    assert names(kept(later)) == {"a": "v1"}
+    assert filed().adopt()
+
+
+def test_a_file_that_lacks_entities_is_not_believed(database, graph, filed):
+    write(graph, "a", "b", "c")
+    kept(filed())
+    graph.drop(ONE, ref("a"))
+    execute(database, "DELETE FROM change WHERE seq = 4")
+
+    later = filed()
+    later.adopt()
+
+    assert set(names(later)) == {"b", "c"}
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(database, graph, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FEW", 1)
+    (tmp_path / "index").write_text("a file where the folder should be")
+    write(graph, "a")
+    snapshots = Snapshots(database, IndexFiles(tmp_path / "index"))
+
+    assert not snapshots.adopt()
+    assert names(kept(snapshots)) == {"a": "v1"}
+    snapshots.close()
+
+
+def test_the_first_process_has_the_base_made_and_the_next_ones_find_it(graph, filed):
+    write(graph, "a", "b")
+    made = []
+
+    def make():
+        made.append(1)
+        filed().make(["metadata.name"])
+        return True
+
+    for snapshots in (filed(), filed()):
+        snapshots.begin(make)
+        assert snapshots.index.base_seq == 2
+        assert names(snapshots) == {"a": "v1", "b": "v1"}
+    assert made == [1]
+
+
+def test_a_process_begins_without_a_base_if_none_could_be_made(graph, filed):
+    write(graph, "a")
+    snapshots = filed()
+
+    snapshots.begin(lambda: False)
+
+    assert names(snapshots) == {"a": "v1"}
+
+
+def test_for_few_entities_no_base_is_made(database, graph, tmp_path):
+    write(graph, "a")
+    snapshots = Snapshots(database, IndexFiles(tmp_path / "index"))
+
+    snapshots.begin(lambda: pytest.fail("made"))
+
+    assert names(snapshots) == {"a": "v1"}
+    snapshots.close()
+
+
+def test_a_base_too_far_behind_is_not_adopted(graph, filed, monkeypatch):
+    write(graph, "a")
+    kept(filed())
+    write(graph, *"bcd")
+    monkeypatch.setattr(module, "RELOAD_CHANGES", 2)
+
+    assert not filed().adopt()

@@ -20,7 +20,7 @@ texts = st.lists(
 
 @given(texts, some.terms | st.just("\u00ff\uffff"))
 def test_matching_marks_what_like_would(values, term):
-    strings = Strings([utf8(value) for value in values])
+    strings = Strings.of([utf8(value) for value in values])
 
     marks = strings.matching(like(term)).tolist()
 
@@ -30,7 +30,7 @@ def test_matching_marks_what_like_would(values, term):
 @given(texts, some.words)
 def test_texts_are_found_where_they_are(values, wanted):
     encoded = [utf8(value) for value in values]
-    strings = Strings(encoded)
+    strings = Strings.of(encoded)
 
     assert list(strings) == strings.all() == encoded
     assert strings.seek(utf8(wanted)) == (bisect_left(encoded, utf8(wanted)), wanted in values)
@@ -39,13 +39,13 @@ def test_texts_are_found_where_they_are(values, wanted):
 
 
 def test_a_match_never_spans_two_texts():
-    strings = Strings([b"ab", b"ba", b"bb"])
+    strings = Strings.of([b"ab", b"ba", b"bb"])
 
     assert strings.matching(like("bb")).tolist() == [False, False, True]
 
 
 def test_many_wildcards_take_no_time():
-    strings = Strings([b"a" * 200] * 50)
+    strings = Strings.of([b"a" * 200] * 50)
 
     assert not strings.matching(like("%a" * 60 + "%b")).any()
     assert strings.matching(like("_%" * 200)).all()
