@@ -53,7 +53,7 @@ def answers(index):
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(catalogs(), st.booleans(), st.data())
 def test_what_is_adopted_answers_the_same_without_a_look_at_documents(naive, is_warm, data):
     index = loaded(naive)
@@ -79,6 +79,7 @@ def test_what_is_adopted_answers_the_same_without_a_look_at_documents(naive, is_
     assert other.match(condition) == index.match(condition)
 
 
+@settings(max_examples=60, deadline=None)
 @given(catalogs(), st.data())
 def test_changes_lie_beside_what_was_adopted_or_exchanged(naive, data):
     index, other = loaded(naive), EntityIndex(naive.load_documents)
