@@ -7,7 +7,7 @@ protocols, `app.plugins`, `app.scm`, `app.model` and `app.errors`, and nothing e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from app.model.entity import CatalogFile, Entity
@@ -44,10 +44,14 @@ class Fingerprinted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One file that was read: where it is (a location ref) and its bytes."""
+    """One file that was read: where it is (a location ref) and its bytes.
+
+    `commit` is the newest one where it was read, if that is known; it is shown in the history.
+    """
 
     location: str
     data: bytes
+    commit: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ class GitCatalog:
                 message = f"{location} could not be read, {file.problem}"
                 yield Problem(location, message, "Error")
             else:
-                yield CatalogFile(location, file.data, fingerprint_of({url: file.blob}))
+                sign = fingerprint_of({url: file.blob})
+                yield CatalogFile(location, file.data, sign, head.commit)
 
 
 @ingestor("git", GitSettings)

@@ -16,7 +16,7 @@ from datetime import datetime
 
 import orjson
 
-from app.catalog.causes import cause
+from app.catalog.causes import NOTHING, Trigger
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.relating import RelationFinder
 from app.catalog.store import ORPHAN, Edge, EmissionRow, GraphStore
@@ -49,6 +49,7 @@ class Claims:
     relations_of: RelationFinder
     now: datetime
     keeps_orphans: bool = False
+    trigger: Trigger = NOTHING
     # What lost to another place, and which place that is.
     lost: list[tuple[Emission, str]] = field(default_factory=list)
 
@@ -95,7 +96,7 @@ class Claims:
         if claims and emission.document is not None:
             plan.edges[ref_id] = (emission, holder is not None)
         if claims:
-            plan.causes[ref_id] = cause(
+            plan.causes[ref_id] = self.trigger.cause(
                 source=parent.source, location=emission.location, line=emission.line
             )
         if claims and emission.is_location:
@@ -173,7 +174,7 @@ class Claims:
     ) -> None:
         self.store.delete_edges(gone)
         self.store.insert_edges(added)
-        written = {origin: cause(by=ref) for origin, ref in by.items()}
+        written = {origin: self.trigger.peer_cause(ref) for origin, ref in by.items()}
         for edge in (*added, *gone):
             if edge.target not in causes:
                 causes[edge.target] = written.get(edge.origin, "{}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.catalog.causes import cause
+from app.catalog.causes import called_by
 from app.catalog.emission import Counts
 from app.catalog.stitching import Stitcher
 from app.catalog.store import ORPHAN, GraphStore, PendingRow
@@ -43,14 +43,15 @@ class CatalogCommands:
 
     def delete(self, uid: str, actor: str = "") -> None:
         """Delete an entity; what still emits it emits it again when it is next read."""
-        with self.writer.begin() as claims:
+        trigger = called_by(actor)
+        with self.writer.begin(trigger) as claims:
             store = claims.store
             ref_id = store.id_of_uid(uid)
             if ref_id is None:
                 return
             rows = store.emissions_of([ref_id])[ref_id]
             parents = [row.parent for row in rows if row.parent > 0]
-            claims.release(rows, Counts(), why=cause(actor=actor or "api"), eager=True)
+            claims.release(rows, Counts(), why=trigger.cause(), eager=True)
             store.forget_fingerprints(parents)
             store.ask_for(parents, new_uid(), claims.now)
         self.stitcher.stitch_all()
@@ -65,14 +66,15 @@ class CatalogCommands:
         """List what is served although its newest content is not valid."""
         return self._unprocessed(served=True, owner=owner)
 
-    def forget(self, entity_id: str) -> None:
+    def forget(self, entity_id: str, actor: str = "") -> None:
         """Remove an unprocessed entity by the id that the lists show."""
         if not _ID.fullmatch(entity_id):
             return
-        with self.writer.begin() as claims:
+        trigger = called_by(actor)
+        with self.writer.begin(trigger) as claims:
             row = claims.store.emission(int(entity_id))
             if row is not None:
-                claims.release([row], Counts(), why=cause(actor="api"), eager=True)
+                claims.release([row], Counts(), why=trigger.cause(), eager=True)
         self.stitcher.stitch_all()
 
     def _unprocessed(self, *, served: bool, owner: str | None) -> list[dict[str, Any]]:

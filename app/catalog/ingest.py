@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import orjson
 
-from app.catalog.causes import cause
+from app.catalog.causes import Trigger
 from app.catalog.clashes import conflict, duplicates
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.locations import (
@@ -38,6 +38,7 @@ from app.db.statements import Statements
 from app.errors import CallboardError, ConflictError, InputError
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
+from app.model.uid import new_uid
 from app.ports import Content, Ingestor
 
 BATCH = 500
@@ -76,6 +77,8 @@ class Report:
     counts: Counts = field(default_factory=Counts)
     flaws: list[Flaw] = field(default_factory=list)
     stitched: int = 0
+    # What the changes of each source are marked with: those that had something written.
+    runs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -89,6 +92,12 @@ class _Run:
     unstitched: int = 0
     learned: int = 0
     stitch_after: int = STITCH_AFTER
+
+    def trigger(self, source: str, commit: str = "") -> Trigger:
+        """Answer what sets off what is written for a source."""
+        if source not in self.report.runs:
+            self.report.runs[source] = new_uid()
+        return Trigger(run=self.report.runs[source], commit=commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +115,14 @@ class Ingest:
 
     # -- sources ----------------------------------------------------------------------------------
 
-    def source(self, name: str, ingestor: Ingestor) -> Report:
+    def source(self, name: str, ingestor: Ingestor, run_id: str = "") -> Report:
         """Store a source's whole snapshot, read the Locations in it, remove what it lacks now.
 
         Raises what the ingestor raises; then nothing was removed.
         """
         run = _Run()
+        if run_id:
+            run.report.runs[name] = run_id
         parent = Parent(name)
         seen, spared = set[int](), set[str]()
         try:
@@ -129,9 +140,11 @@ class Ingest:
     def forget_source(self, name: str) -> Report:
         """Remove all that a source emitted, because it is not configured any more."""
         run = _Run()
-        with self.writer.begin() as claims:
+        trigger = run.trigger(name)
+        with self.writer.begin(trigger) as claims:
             rows = claims.store.emissions_by(Parent(name))
-            claims.release(rows, run.report.counts, why=cause(source=name), eager=True)
+            why = trigger.cause(source=name)
+            claims.release(rows, run.report.counts, why=why, eager=True)
         self._stitch(run)
         return run.report
 
@@ -167,11 +180,13 @@ class Ingest:
         return set(ids.values())
 
     def _sweep_source(self, run: _Run, parent: Parent, seen: set[int], spared: set[str]) -> None:
-        with self.writer.begin() as claims:
+        trigger = run.trigger(parent.source)
+        with self.writer.begin(trigger) as claims:
             rows = claims.store.emissions_by(parent)
             gone = [r for r in rows if r.ref_id not in seen and r.location not in spared]
             self._check_removal(parent, len(gone), len(rows))
-            claims.release(gone, run.report.counts, why=cause(source=parent.source), eager=True)
+            why = trigger.cause(source=parent.source)
+            claims.release(gone, run.report.counts, why=why, eager=True)
 
     def _check_removal(self, parent: Parent, removed: int, total: int) -> None:
         if self.guard.refuses(removed, total):
@@ -315,7 +330,8 @@ class Ingest:
                 done.add(content.location)
                 run.report.flaws += duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
-                    seen |= set(self._write(run, parent, batch, location).values())
+                    ids = self._write(run, parent, batch, location, content.commit)
+                    seen |= set(ids.values())
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
         failed = any(flaw.problem.location not in broken for flaw in flaws)
         with self.writer.look() as store:
@@ -342,7 +358,7 @@ class Ingest:
         try:
             for target in location.targets(self.processor.readers):
                 if given is not None:
-                    content = Content(given.location, given.content)
+                    content = Content(given.location, given.content, given.commit)
                     yield TargetRead(target, (content,), given.fingerprint)
                 else:
                     yield read_target(self.processor.readers, location, target)
@@ -355,10 +371,11 @@ class Ingest:
         parent: Parent,
         batch: Sequence[Emission],
         location: LocationEntity | None = None,
+        commit: str = "",
     ) -> dict[str, int]:
         self._go_on()
         self.writer.codec.learn([e.document for e in batch if e.document])
-        with self.writer.begin() as claims:
+        with self.writer.begin(run.trigger(parent.source, commit)) as claims:
             if location is not None:
                 _check_current(claims.store, location)
             ids = claims.write(parent, batch, run.report.counts)
@@ -379,10 +396,11 @@ class Ingest:
         after: ReadingRow,
     ) -> None:
         run.report.flaws += flaws
-        with self.writer.begin() as claims:
+        trigger = run.trigger(location.source)
+        with self.writer.begin(trigger) as claims:
             store = claims.store
             _check_current(store, location)
-            why = cause(source=location.source, location=location.location)
+            why = trigger.cause(source=location.source, location=location.location)
             claims.release(gone, run.report.counts, why=why)
             if self._flaws_differ(store, location, flaws):
                 claims.note_flaws(location.emission_id, flaws)

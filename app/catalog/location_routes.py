@@ -54,7 +54,8 @@ def _change_routes(routes: Blueprint, services: LocationServices) -> None:
         _require(services, Permission.LOCATION_CREATE)
         if how.is_dry_run:
             return _dry_run(services, spec)
-        location = services.registered.register(spec.type, spec.target, how.on_conflict)
+        actor = str(caller(request))
+        location = services.registered.register(spec.type, spec.target, how.on_conflict, actor)
         return json_response({"location": location_json(location), "entities": []}, 201)
 
     @routes.put("/locations/<id>")
@@ -63,7 +64,9 @@ def _change_routes(routes: Blueprint, services: LocationServices) -> None:
         _NO_QUERY.read(request)
         _refuse_if_readonly(services)
         _require(services, Permission.LOCATION_CREATE)
-        return json_response(location_json(services.registered.move(id, spec.type, spec.target)))
+        actor = str(caller(request))
+        moved = services.registered.move(id, spec.type, spec.target, actor)
+        return json_response(location_json(moved))
 
     @routes.delete("/locations/<id>")
     def delete_location(id: str) -> Response:  # noqa: A002

@@ -13,7 +13,7 @@ from typing import Literal
 
 import orjson
 
-from app.catalog.causes import cause
+from app.catalog.causes import called_by
 from app.catalog.claims import Claims
 from app.catalog.emission import Counts, Emission, Parent
 from app.catalog.location_query import LocationQuery
@@ -110,14 +110,18 @@ class RegisteredLocations:
     # -- changing ---------------------------------------------------------------------------------
 
     def register(
-        self, location_type: str, target: str, on_conflict: OnConflict | None = None
+        self,
+        location_type: str,
+        target: str,
+        on_conflict: OnConflict | None = None,
+        actor: str = "",
     ) -> RegisteredLocation:
         """Register a location, or have the one that is there read again.
 
         Raises `InputError` for what may not be registered and `ConflictError` for what is already.
         """
         check_location(location_type, target)
-        with self.writer.begin() as claims:
+        with self.writer.begin(called_by(actor)) as claims:
             store = RegisteredStore(claims.store.sql)
             known = store.find(location_type, target)
             if known is not None and (on_conflict or self.on_conflict) == "reject":
@@ -126,13 +130,15 @@ class RegisteredLocations:
             self._emit(claims, location)
         return location
 
-    def move(self, location_id: str, location_type: str, target: str) -> RegisteredLocation:
+    def move(
+        self, location_id: str, location_type: str, target: str, actor: str = ""
+    ) -> RegisteredLocation:
         """Make a location point elsewhere; it keeps its id and its entity.
 
         Raises `InputError`, `NotFoundError` or `ConflictError`.
         """
         check_location(location_type, target)
-        with self.writer.begin() as claims:
+        with self.writer.begin(called_by(actor)) as claims:
             store = RegisteredStore(claims.store.sql)
             other = store.find(location_type, target)
             if other is not None and other.id != location_id:
@@ -148,7 +154,8 @@ class RegisteredLocations:
 
         Raises `NotFoundError`.
         """
-        with self.writer.begin() as claims:
+        trigger = called_by(actor)
+        with self.writer.begin(trigger) as claims:
             store, graph = RegisteredStore(claims.store.sql), claims.store
             location = _known(store, location_id)
             store.delete(location.id)
@@ -158,7 +165,7 @@ class RegisteredLocations:
                 for row in graph.emissions_of([ref_id])[ref_id]
                 if (row.parent, row.source) == (0, REGISTERED)
             ]
-            why = cause(actor=actor or "api", location=location.location)
+            why = trigger.cause(location=location.location)
             claims.release(rows, Counts(), why=why, eager=True)
             if graph.emissions_of([ref_id]):
                 # Some other source emits the same Location, which is its own to read from now on.

@@ -41,7 +41,7 @@ class Unprocessed(Protocol):
     def failed(self, owner: str | None = None) -> Sequence[Mapping[str, Any]]:
         """List what cannot be served any more."""
 
-    def forget(self, entity_id: str) -> None:
+    def forget(self, entity_id: str, actor: str = "") -> None:
         """Forget one of them."""
 
 
@@ -179,5 +179,5 @@ def _unprocessed_routes(routes: Blueprint, unprocessed: Unprocessed) -> None:
 
     @routes.delete("/entities/unprocessed/delete/<entity_id>")
     def forget_unprocessed(entity_id: str) -> Response:
-        unprocessed.forget(entity_id)
+        unprocessed.forget(entity_id, str(caller(request)))
         return empty(204)

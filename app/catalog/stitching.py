@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from app.catalog.change_store import ChangeStore, pack_change
 from app.catalog.emission import status_item
 from app.catalog.store import ORPHAN, Claimed, GraphStore
 from app.db import sequence
@@ -192,6 +193,7 @@ class Stitcher:
         numbered = list(enumerate(finals, first))
         new = [(seq, f) for seq, f in numbered if f.ref_id not in served]
         known = [(seq, f) for seq, f in numbered if f.ref_id in served]
+        anchors = ChangeStore(store.sql, self.codec).anchors([f.ref_id for _, f in known])
         store.insert_entities(
             [(f.ref_id, f.etag, seq, f.document) for seq, f in new],
             [(f.ref_id, f.uid, f.terms) for _, f in new],
@@ -201,7 +203,6 @@ class Stitcher:
             [(f.terms, f.ref_id) for _, f in known],
         )
         store.delete_entities(gone)
-        pack = self.codec.pack
         store.log(
             [
                 (
@@ -209,14 +210,14 @@ class Stitcher:
                     f.ref_id,
                     "update" if f.ref_id in served else "create",
                     f.etag,
-                    pack(f.document),
+                    *pack_change(self.codec, f.document, anchors.get(f.ref_id)),
                     causes[f.ref_id],
                     now,
                 )
                 for seq, f in numbered
             ]
             + [
-                (seq, ref_id, "delete", served[ref_id][1], None, causes[ref_id], now)
+                (seq, ref_id, "delete", served[ref_id][1], None, None, causes[ref_id], now)
                 for seq, ref_id in enumerate(gone, first + len(finals))
             ]
         )

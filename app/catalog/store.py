@@ -335,11 +335,13 @@ class GraphStore:
         self.sql.execute("DELETE FROM searchable WHERE id = ANY(?)", list(ids))
         self.sql.execute("DELETE FROM entity WHERE id = ANY(?)", list(ids))
 
-    def log(self, rows: list[tuple[int, int, str, str, bytes | None, str, datetime]]) -> None:
-        """Append changes: seq, entity, operation, etag, packed document, cause, time."""
+    def log(
+        self, rows: list[tuple[int, int, str, str, bytes | None, int | None, str, datetime]]
+    ) -> None:
+        """Append changes: seq, entity, operation, etag, packed document, base, cause, time."""
         self.sql.insert(
             tables.change,
-            ["seq", "entity_id", "operation", "etag", "document", "cause", "at"],
+            ["seq", "entity_id", "operation", "etag", "document", "base", "cause", "at"],
             rows,
         )
 

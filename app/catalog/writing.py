@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.catalog.causes import NOTHING, Trigger
 from app.catalog.claims import Claims
 from app.catalog.relating import RelationFinder
 from app.catalog.store import GraphStore
@@ -26,8 +27,8 @@ class GraphWriter:
     keeps_orphans: bool = False
 
     @contextmanager
-    def begin(self) -> Iterator[Claims]:
-        """Open a writing transaction; a clean exit commits."""
+    def begin(self, trigger: Trigger = NOTHING) -> Iterator[Claims]:
+        """Open a writing transaction that `trigger` set off; a clean exit commits."""
         with self.database.begin() as connection:
             sql = Statements.on(connection)
             sequence.lock_graph(sql)
@@ -37,6 +38,7 @@ class GraphWriter:
                 self.relations_of,
                 datetime.now(UTC),
                 self.keeps_orphans,
+                trigger,
             )
 
     @contextmanager

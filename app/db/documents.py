@@ -4,6 +4,9 @@ Catalog entities of one organisation repeat each other; a dictionary trained on 
 makes a frame three times smaller than one without. One is trained on the first that come, and
 better ones as there are thousands to choose from. Every frame names its dictionary, dictionaries
 are only ever added, and a frame without one can always be read.
+
+A document that is much like an earlier one is smaller still when that is its dictionary
+(`pack_against`); whoever stores such a frame remembers which document it needs.
 """
 
 from __future__ import annotations
@@ -83,3 +86,19 @@ class DocumentCodec:
             self._unpackers[name] = zstandard.ZstdDecompressor(dict_data=trained)
             self._packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=trained)
             self._newest = name
+
+
+def pack_against(document: bytes, base: bytes) -> bytes:
+    """Compress what differs from `base`."""
+    return zstandard.ZstdCompressor(level=LEVEL, dict_data=_raw(base)).compress(document)
+
+
+def unpack_against(frame: bytes, base: bytes) -> bytes:
+    """Decompress a frame that `pack_against` wrote with the same `base`."""
+    unpacker = zstandard.ZstdDecompressor(dict_data=_raw(base))
+    return unpacker.decompress(frame, max_output_size=MAX_DOCUMENT_BYTES)
+
+
+def _raw(document: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(document, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+

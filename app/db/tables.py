@@ -37,13 +37,15 @@ Instant = DateTime(timezone=True)
 
 # One row: the newest sequence number. Taking numbers from it inside the writing transaction makes
 # sequence order commit order, which a database sequence is not. `lineage` tells this database from
-# others, in which the same number means something else.
+# others, in which the same number means something else. The state at `oldest`, and at every number
+# since, can still be told from the history (`app.catalog.retention`).
 sequence = Table(
     "sequence",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("lineage", Text, nullable=False),
+    Column("oldest", BigInteger, nullable=False, server_default="0"),
 )
 
 # Compression dictionaries; a frame names the one it needs, so none is ever removed.
@@ -126,7 +128,9 @@ searchable = Table(
     Column("terms", LargeBinary, nullable=False),
 )
 
-# The history of the graph, append-only. `document` is null when the entity was deleted.
+# The history of the graph, append-only. `document` is null when the entity was deleted; with a
+# `base` it is what differs from the whole document of that earlier change of the same entity
+# (`app.catalog.change_store`).
 change = Table(
     "change",
     metadata,
@@ -135,6 +139,7 @@ change = Table(
     Column("operation", Text, nullable=False),  # "create", "update" or "delete"
     Column("etag", Text, nullable=False),
     Column("document", LargeBinary),
+    Column("base", BigInteger),
     Column("cause", Text, nullable=False),  # JSON, see `app.catalog.causes`
     Column("at", Instant, nullable=False),
     Index("ix_change_entity_id", "entity_id", "seq"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.model.ref import EntityRef
@@ -34,9 +34,11 @@ class CatalogFile:
 
     An ingestor that already holds a file's text (a repository listing that carries the text, a
     checked-out tree) yields this instead of a `Location` to be read later. The platform treats it
-    as a registered location whose content is `content`.
+    as a registered location whose content is `content`. `commit` is where that was found, if the place
+    has commits.
     """
 
     location: str
     content: bytes
     fingerprint: str = ""
+    commit: str = field(default="", compare=False)

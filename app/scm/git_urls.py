@@ -8,6 +8,7 @@ server that may be behind that URL, and so are relative targets and placeholders
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -141,10 +142,12 @@ class GitUrls:
             return None
         contents = list[Content]()
         read = mount.repository.read(list(files.values()))
+        # What it was when the files were found, or a moment later; nobody is asked again.
+        commit = mount.repository.head(fresh_for=math.inf).commit
         for url, file in zip(files, read, strict=True):
             if file.problem:
                 raise UnreadableError("git", f"Unable to read {url}, Error: {file.problem}")
-            contents.append(Content(f"url:{url}", file.data))
+            contents.append(Content(f"url:{url}", file.data, commit))
         return Reading(tuple(contents), signs)
 
 

@@ -83,7 +83,7 @@ class SyncService:
             SyncStore(Statements.on(connection)).start_run(run_id, name, datetime.now(UTC))
         state, report, reason = "failed", Report(), None
         try:
-            report = self._read(source, mark)
+            report = self._read(source, mark, run_id)
             state = "done"
         except StoppedError:
             state = "stopped"
@@ -104,10 +104,10 @@ class SyncService:
         log_flaws(report.flaws)
         return report
 
-    def _read(self, source: Source, mark: _Mark | CallboardError | None) -> Report:
+    def _read(self, source: Source, mark: _Mark | CallboardError | None, run_id: str) -> Report:
         if isinstance(mark, CallboardError):
             raise mark
-        return self.ingest.source(source.name, source.ingestor)
+        return self.ingest.source(source.name, source.ingestor, run_id)
 
     def _mark(self, source: Source) -> _Mark | None:
         """Ask the source what stands for its next snapshot, if it can tell."""

@@ -312,7 +312,7 @@ def test_a_removed_location_goes_at_once_with_all_it_led_to(catalog, registered)
     assert sorted(catalog.served()) == ["component:default/other", other.entity_ref]
     assert registered.all() == [other]
     causes = {row[0] for row in catalog.rows("SELECT cause FROM change WHERE operation = 'delete'")}
-    assert causes == {f'{{"actor":"user:default/ada","location":"url:{made.target}"}}'}
+    assert causes == {f'{{"location":"url:{made.target}","actor":"user:default/ada"}}'}
 
 
 def test_what_something_else_leads_to_as_well_stays(catalog, registered):

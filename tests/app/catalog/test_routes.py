@@ -35,8 +35,8 @@ class Commands:
     def failed(self, owner=None):
         return [{"entity_id": "2", "owner": owner}]
 
-    def forget(self, entity_id):
-        self.told.append(("forget", entity_id))
+    def forget(self, entity_id, actor=""):
+        self.told.append(("forget", entity_id, actor))
 
 
 class Api:
@@ -493,7 +493,7 @@ def test_unprocessed_entities_are_listed_and_forgotten(api):
         "entities": [{"entity_id": "2", "owner": None}],
     }
     assert api.delete("/entities/unprocessed/delete/7").status_code == 204
-    assert api.commands.told == [("forget", "7")]
+    assert api.commands.told == [("forget", "7", "user:default/ada")]
 
 
 def test_the_plugin_describes_itself(api):

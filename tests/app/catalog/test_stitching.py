@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from app.catalog import stitching as module
+from app.catalog.change_store import ChangeStore
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.stitching import Stitcher
 from app.catalog.store import GraphStore
@@ -37,9 +38,12 @@ def described(**parts):
 
 
 def changes(graph):
-    rows = graph.rows("SELECT seq, operation, etag, document, cause, at FROM change ORDER BY seq")
-    codec = graph.writer.codec
-    return [(*row[:3], row[3] and orjson.loads(codec.unpack(row[3])), *row[4:]) for row in rows]
+    rows = graph.rows("SELECT seq, operation, etag, cause, at FROM change ORDER BY seq")
+    with graph.database.snapshot() as connection:
+        store = ChangeStore(Statements.on(connection), graph.writer.codec)
+        found = store.documents(row[0] for row in rows)
+    documents = {seq: orjson.loads(document) for seq, document in found.items()}
+    return [(*row[:3], documents.get(row[0]), *row[3:]) for row in rows]
 
 
 # -- what is served -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Leases, pushed sources, outgoing webhooks and what they could not deliver.
+"""How far back history reaches; leases, pushed sources, outgoing webhooks and what they could not deliver.
 
 Revision ID: 0002
 """
@@ -15,6 +15,10 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column(
+        "sequence", sa.Column("oldest", sa.BigInteger(), server_default="0", nullable=False)
+    )
+    op.add_column("change", sa.Column("base", sa.BigInteger(), nullable=True))
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -58,3 +62,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("dead_letter", "hook", "push", "lease"):
         op.drop_table(table)
+    op.drop_column("change", "base")
+    op.drop_column("sequence", "oldest")
