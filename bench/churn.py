@@ -19,8 +19,7 @@ from typing import Any
 
 import orjson
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.catalog.causes import Trigger
 from app.catalog.emission import Counts, Emission, Parent
@@ -39,8 +38,31 @@ from app.model.kinds import KindRegistry
 from app.model.uid import new_uid
 from app.scm.readers import ReaderSettings, open_readers
 
-KINDS = "Component API Resource System Domain Location User Group Template".split()
-WORDS = "orders invoices carriers customers reads writes keeps sends checks every day hour".split()
+KINDS = [
+    "Component",
+    "API",
+    "Resource",
+    "System",
+    "Domain",
+    "Location",
+    "User",
+    "Group",
+    "Template",
+]
+WORDS = [
+    "orders",
+    "invoices",
+    "carriers",
+    "customers",
+    "reads",
+    "writes",
+    "keeps",
+    "sends",
+    "checks",
+    "every",
+    "day",
+    "hour",
+]
 TABLES = ("change", "entity", "searchable", "emission", "relation", "ref", "dictionary")
 
 

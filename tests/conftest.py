@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 from app.db.engine import Database, open_database
@@ -24,6 +25,8 @@ _names = itertools.count()
 NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"
 # What a test leaves behind is thrown away, so nothing needs to reach the disk.
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+# `python -m pytest --hypothesis-profile=nightly` looks longer; tests ask for its `max_examples`.
+settings.register_profile("nightly", max_examples=1000, deadline=None)
 MEMORY, ENOUGH = Path("/dev/shm"), 1 << 30  # noqa: S108 - a private folder is made in it
 
 

@@ -201,6 +201,8 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
         catalog.ingest,
         locations_every=settings.catalog.processing_interval or NEVER,
         keeps_providers=settings.catalog.orphan_provider_strategy == "keep",
+        keep_runs=settings.callboard.retention.runs,
+        keep_changes=settings.callboard.retention.changes,
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app.db import sequence
 from app.db.documents import DocumentCodec, pack_against, unpack_against
-from app.db.statements import Statements
+from app.db.statements import Row, Statements
 
 _COLUMNS = "seq, entity_id, operation, etag, cause, at"
 BATCH = 500
@@ -33,9 +33,10 @@ class ChangeRow(NamedTuple):
     at: datetime
 
     @classmethod
-    def of(cls, row: tuple[object, ...]) -> ChangeRow:
+    def of(cls, row: Row) -> ChangeRow:
         """Read a row of either database."""
-        return cls(*row[:5], _instant(row[5]))  # type: ignore[arg-type]
+        seq, entity_id, operation, etag, cause, at = row
+        return cls(seq, entity_id, operation, etag, cause, _instant(at))
 
 
 class Span(NamedTuple):

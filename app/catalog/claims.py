@@ -124,7 +124,7 @@ class Claims:
         )
 
     def _carry_out(self, plan: _Plan, parent: Parent) -> None:
-        store, pack = self.store, self._pack
+        store, pack = self.store, self.pack
         store.set_claimed(plan.unclaim, claimed=False)
         store.update_emissions(plan.updates, pack)
         store.insert_emissions(parent, plan.inserts, pack, self.now)
@@ -136,7 +136,8 @@ class Claims:
         self._write_edges(plan)
         store.mark_dirty(plan.causes)
 
-    def _pack(self, document: bytes | None) -> bytes | None:
+    def pack(self, document: bytes | None) -> bytes | None:
+        """Pack a document, if there is one."""
         return None if document is None else self.codec.pack(document)
 
     def _write_problems(self, plan: _Plan, parent: Parent) -> None:
@@ -220,7 +221,7 @@ class Claims:
                 row.id for row in present if row.id in going and row is not loser
             )
             if loser is None:
-                followers += [] if left else self._forget(ref_id, causes)
+                followers += [] if left else self.forget(ref_id, causes)
             elif heir is not None:
                 self._inherit(loser, heir, causes)
             elif self.keeps_orphans and not eager:
@@ -228,7 +229,7 @@ class Claims:
             else:
                 self.store.delete_emissions([loser.id])
                 counts.removed += 1
-                followers += self._forget(ref_id, causes)
+                followers += self.forget(ref_id, causes)
             going |= {row.id for row in followers}
         return followers
 
@@ -239,21 +240,22 @@ class Claims:
         packed = self.store.document_of(heir.id)
         if packed is not None:
             data = orjson.loads(self.codec.unpack(packed))
-            self._replace_edges(row.ref_id, self.relations_of(data), causes)
+            self.replace_edges(row.ref_id, self.relations_of(data), causes)
 
     def _abandon(self, row: EmissionRow, others: Sequence[EmissionRow]) -> None:
         self.store.delete_emissions(r.id for r in others if r.parent == ORPHAN)
         self.store.orphan([row.id])
 
-    def _forget(self, ref_id: int, causes: dict[int, str]) -> list[EmissionRow]:
+    def forget(self, ref_id: int, causes: dict[int, str]) -> list[EmissionRow]:
         """Remove what a ref that is served no longer leaves behind; answer what it emitted."""
-        self._replace_edges(ref_id, (), causes)
+        self.replace_edges(ref_id, (), causes)
         self.store.forget_readings([ref_id])
         return self.store.emissions_below(ref_id)
 
-    def _replace_edges(
+    def replace_edges(
         self, ref_id: int, relations: Iterable[tuple[str, str]], causes: dict[int, str]
     ) -> None:
+        """Make these the edges that a ref's author wrote; add to `causes` whom that changes."""
         relations = tuple(relations)
         targets = self.store.ref_ids({target for _, target in relations})
         wanted = {Edge(ref_id, kind, targets[target]) for kind, target in relations}

@@ -40,13 +40,14 @@ class Listing:
     """What is paged through: the same from the first page to the last.
 
     `expression` says for the index what `query` says for the cursor. `order` is kept as asked for,
-    though only its first field counts.
+    though only its first field counts. `as_of` is the sequence number of a listing of the past.
     """
 
     query: Predicate | None = None
     expression: Expression = EVERYTHING
     order: tuple[Order, ...] = ()
     text: TextFilter | None = None
+    as_of: int | None = None
 
     @property
     def sorting(self) -> Order | None:
@@ -115,6 +116,8 @@ class Cursor:
         if self.first is not None:
             parts["firstSortFieldValues"] = self.first
         parts["totalItems"] = self.total_items
+        if listing.as_of is not None:
+            parts["asOf"] = listing.as_of
         return b64encode(orjson.dumps(parts)).decode("ascii")
 
     @classmethod
@@ -160,7 +163,7 @@ class _Reader:
             raise ValueError("filter is not supported, please start from the first page")
         order = self._order()
         query = self.parts.get("query")
-        listing = Listing(query, self._expression(), order, self._text())
+        listing = Listing(query, self._expression(), order, self._text(), self._as_of())
         is_previous = self.parts.get("isPrevious")
         if not isinstance(is_previous, bool):
             raise _expected("isPrevious", "a boolean")
@@ -196,6 +199,12 @@ class _Reader:
         if fields is None:
             return TextFilter(given["term"])
         return TextFilter(given["term"], self._strings("fullTextFilter.fields", fields))
+
+    def _as_of(self) -> int | None:
+        given = self.parts.get("asOf")
+        if given is not None and not _is_count(given):
+            raise _expected("asOf", "a sequence number")
+        return given
 
     def _first(self) -> tuple[str, ...] | None:
         given = self.parts.get("firstSortFieldValues")

@@ -98,7 +98,9 @@ def catch_up(index: EntityIndex, store: ViewStore, seq: int) -> None:
     """Apply to the index what was committed since it was last brought up to date."""
     if index.seq >= seq:
         return
-    changed = None if index.seq == 0 else store.changed_since(index.seq, RELOAD_CHANGES)
+    # What was deleted before the history begins is not in it.
+    is_known = index.seq > 0 and index.seq >= store.oldest()
+    changed = store.changed_since(index.seq, RELOAD_CHANGES) if is_known else None
     if changed is None:
         index.load(store.all_rows(), seq)
         return

@@ -154,10 +154,7 @@ class Stitcher:
         if errors := around.errors.get(content.emission_id):
             data["status"] = _status(data.get("status"), errors)
         metadata.pop("uid", None)
-        etag = (
-            metadata.pop("etag", None)
-            or hashlib.sha1(orjson.dumps(data), usedforsecurity=False).hexdigest()
-        )
+        etag = metadata.pop("etag", None) or content_hash(data)
         uid = around.served[ref_id][0] if ref_id in around.served else new_uid()
         metadata["uid"], metadata["etag"] = uid, etag
         try:
@@ -221,6 +218,11 @@ class Stitcher:
                 for seq, ref_id in enumerate(gone, first + len(finals))
             ]
         )
+
+
+def content_hash(data: Mapping[str, Any]) -> str:
+    """Make the etag of an entity that lacks nothing but its uid and etag."""
+    return hashlib.sha1(orjson.dumps(data), usedforsecurity=False).hexdigest()
 
 
 def _status(own: Any, errors: Sequence[str]) -> dict[str, Any]:

@@ -165,6 +165,35 @@ class GraphStore:
         self.sql.update(tables.emission, [*names, "document", "unprocessed"], valid)
         self.sql.update(tables.emission, [*names, "unprocessed"], broken)
 
+    def withheld(self, ref_id: int) -> list[tuple[int, bytes]]:
+        """Answer valid content (packed) that is not served because that was undone, by emission."""
+        sql = (
+            "SELECT e.id, e.unprocessed FROM emission e WHERE e.ref_id = ? AND e.document IS NULL "
+            "AND e.unprocessed IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM problem p WHERE p.emission_id = e.id) ORDER BY e.id"
+        )
+        return [(row[0], row[1]) for row in self.sql.rows(sql, ref_id)]
+
+    def withhold(self, emission_ids: Iterable[int]) -> None:
+        """Serve emissions no more, as if their content was not valid, until it is another one."""
+        self.sql.execute(
+            "UPDATE emission SET unprocessed = coalesce(unprocessed, document), document = NULL, "
+            "claimed = ? WHERE id = ANY(?)",
+            False,  # noqa: FBT003 - a value of the row
+            list(emission_ids),
+        )
+
+    def bring_back(self, emission_ids: Iterable[int]) -> None:
+        """Take back `withhold`; the claim is given apart."""
+        self.sql.execute(
+            "UPDATE emission SET document = unprocessed, unprocessed = NULL WHERE id = ANY(?)",
+            list(emission_ids),
+        )
+
+    def replace_document(self, emission_id: int, document: bytes) -> None:
+        """Serve another content (packed) than was emitted, until something else is emitted."""
+        self.sql.update(tables.emission, ["document"], [(document, emission_id)])
+
     def set_claimed(self, emission_ids: Iterable[int], *, claimed: bool) -> None:
         """Give or take the claim of emissions; take before giving, a ref has one."""
         rows = [(claimed, emission_id) for emission_id in emission_ids]

@@ -36,6 +36,10 @@ class ViewStore:
         row = self.sql.row("SELECT count(*) FROM searchable")
         return int(row[0]) if row else 0
 
+    def oldest(self) -> int:
+        """Answer the sequence number after which every change is there."""
+        return sequence.oldest(self.sql)
+
     def changed_since(self, seq: int, limit: int) -> list[int] | None:
         """Answer the entities changed after `seq`, each once; None beyond `limit` changes."""
         sql = "SELECT entity_id FROM change WHERE seq > ? LIMIT ?"

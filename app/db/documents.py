@@ -101,4 +101,3 @@ def unpack_against(frame: bytes, base: bytes) -> bytes:
 
 def _raw(document: bytes) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(document, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-

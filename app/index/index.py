@@ -22,6 +22,7 @@ from app.index.build import IndexRow, build, rebuild
 from app.index.columns import Values, make_column
 from app.index.evaluate import columns_of
 from app.index.facets import make_facet
+from app.index.fork import Fork
 from app.index.gather import LoadDocuments, gather, values_of
 from app.index.library import Library, Wanted
 from app.index.memory import release_memory
@@ -33,6 +34,8 @@ from app.model.query import Expression, FacetCount, Order, Position
 _MERGE_SHARE = 100
 _MERGE_LEAST = 1000
 _COLUMN_ROOM = 64_000_000
+# About what an entity costs in the overlay.
+_TOUCHED_BYTES = 6000
 
 
 class EntityIndex:
@@ -128,6 +131,42 @@ class EntityIndex:
                 self._answers.overlay.put(owner, row)
             self._answers.changed()
             self._seq = seq
+
+    def fork(self) -> Fork:
+        """Hold on to what the index is now, at almost no cost."""
+        with self._lock:
+            answers, library = self._answers, self._answers.library
+            return Fork(
+                answers.base,
+                dict(answers.overlay.rows),
+                dict(library.columns),
+                dict(library.facets),
+                self._column_room,
+            )
+
+    @classmethod
+    def of(
+        cls,
+        fork: Fork,
+        changes: Iterable[tuple[int, IndexRow | None]],
+        seq: int,
+        load_documents: LoadDocuments,
+    ) -> EntityIndex:
+        """Make an index that knows what `fork` knew, but for `changes`; it is at `seq`.
+
+        `load_documents` answers documents as they were there.
+        """
+        index = cls(load_documents, column_room=fork.room)
+        index._answers = fork.answers(changes)
+        index._seq = seq
+        return index
+
+    def own_bytes(self, other: EntityIndex) -> int:
+        """Tell about how much memory this takes that `other` does not take as well."""
+        with self._lock:
+            mine, theirs = self._answers, other._answers
+            shared = mine.base is theirs.base
+            return len(mine.overlay) * _TOUCHED_BYTES + (0 if shared else mine.base.nbytes)
 
     @property
     def needs_merge(self) -> bool:

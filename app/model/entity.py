@@ -34,8 +34,8 @@ class CatalogFile:
 
     An ingestor that already holds a file's text (a repository listing that carries the text, a
     checked-out tree) yields this instead of a `Location` to be read later. The platform treats it
-    as a registered location whose content is `content`. `commit` is where that was found, if the place
-    has commits.
+    as a registered location whose content is `content`. `commit` is the newest
+    one of the place it was found in, if that has commits.
     """
 
     location: str

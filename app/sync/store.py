@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import orjson
 
@@ -42,9 +42,19 @@ class SyncStore:
             "UPDATE run SET state = 'stopped', finished_at = ? WHERE state = 'running'", now
         )
 
-    def forget_runs(self, before: datetime) -> int:
-        """Remove the rows of runs that ended long ago."""
-        return self.sql.execute("DELETE FROM run WHERE finished_at < ?", before)
+    def record_run(
+        self, run_id: str, source: str, started_at: datetime, counts: Mapping[str, int]
+    ) -> None:
+        """Record a run that is over: what was read of a source at somebody's request."""
+        now = datetime.now(UTC)
+        row = (run_id, source, "done", started_at, now, orjson.dumps(counts).decode())
+        columns = ["id", "source", "state", "started_at", "finished_at", "counts"]
+        self.sql.insert(tables.run, columns, [row])
+
+    def forget_runs(self, before: datetime, limit: int) -> int:
+        """Remove the rows of some runs that ended long ago; answer how many those were."""
+        sql = "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE finished_at < ? LIMIT ?)"
+        return self.sql.execute(sql, before, limit)
 
     def asked(self, limit: int) -> dict[int, str]:
         """Answer Locations to be read again, the longest waiting first, and which call asked."""

@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from app.catalog.ingest import Ingest, StoppedError
+from app.catalog.ingest import Ingest, Report, StoppedError
 from app.catalog.locations import is_unchanged
+from app.catalog.retention import Retention
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import CallboardError
@@ -34,8 +35,9 @@ ASKED_AT_ONCE = 500
 # How long it rests after failures in a row, and when a job that failed is tried again.
 LONGEST_PAUSE = 60.0
 RETRY = timedelta(minutes=1)
+SOON = timedelta(seconds=10)
 FILES, LOCATIONS, HOUSEKEEPING = "watch files", "read locations", "forget old runs"
-KEEP_RUNS = timedelta(days=30)
+RUNS_AT_ONCE = 1000
 
 
 @dataclass(slots=True)
@@ -48,7 +50,15 @@ class Worker:
     locations_every: timedelta = timedelta(minutes=2)
     files_every: timedelta = timedelta(seconds=5)
     keeps_providers: bool = False
+    # How long runs and changes are kept; for ever if that is None.
+    keep_runs: timedelta | None = timedelta(days=30)
+    keep_changes: timedelta | None = None
     _failures: int = field(default=0)
+    _retention: Retention = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what forgets old changes, which remembers how far it is."""
+        self._retention = Retention(self.database, self.ingest.writer.codec)
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Work; returns soon after `stop` is set, leaving nothing half-written."""
@@ -105,7 +115,10 @@ class Worker:
 
     def _do_due(self, scheduler: Scheduler, name: str) -> bool:
         try:
-            self._do(name)
+            if name == HOUSEKEEPING:
+                self._keep_house(scheduler)
+            else:
+                self._do(name)
         except (StoppedError, CallboardError):
             raise
         except Exception:
@@ -122,19 +135,39 @@ class Worker:
             with self.database.snapshot() as connection:
                 ids = [row.ref_id for row in self.ingest.all_readings(Statements.on(connection))]
             self._read(ids)
-        elif name == HOUSEKEEPING:
-            with self.database.begin() as connection:
-                SyncStore(Statements.on(connection)).forget_runs(datetime.now(UTC) - KEEP_RUNS)
         else:
             # A failure that has a name is in the run, and in the log.
             with suppress(CallboardError):
                 self.service.run(name)
         log.debug("job done", extra=fields(job=name, seconds=time.monotonic() - started))
 
+    def _keep_house(self, scheduler: Scheduler) -> None:
+        """Forget what is old, some of it; what is left over is done a little later."""
+        is_done, now = True, datetime.now(UTC)
+        if self.keep_runs is not None:
+            with self.database.begin() as connection:
+                store = SyncStore(Statements.on(connection))
+                is_done = store.forget_runs(now - self.keep_runs, RUNS_AT_ONCE) < RUNS_AT_ONCE
+        if self.keep_changes is not None:
+            is_done = self._retention.forget(now - self.keep_changes) and is_done
+        if not is_done:
+            scheduler.hasten(HOUSEKEEPING, SOON)
+
+    def _record(self, report: Report, started_at: datetime) -> None:
+        """Record as runs what was read at somebody's request, if it changed anything."""
+        counts = report.counts
+        if counts.written or counts.removed or report.stitched:
+            with self.database.begin() as connection:
+                store = SyncStore(Statements.on(connection))
+                for source, run_id in report.runs.items():
+                    store.record_run(run_id, source, started_at, counts.as_dict())
+
     def _read(self, ref_ids: Iterable[int]) -> None:
         ids = list(ref_ids)
         if ids:
+            started_at = datetime.now(UTC)
             report = self.ingest.locations(ids)
+            self._record(report, started_at)
             if report.counts.written or report.stitched:
                 log_flaws(report.flaws)
 

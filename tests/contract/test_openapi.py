@@ -16,6 +16,7 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
+from app.graph import past_schemas
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -99,6 +100,9 @@ QUERIES = {
     "GetEntitiesByQuery": schemas.PageQuery,
     "GetEntitiesByRefs": schemas.FilterQuery,
     "GetEntityFacets": schemas.FacetsQuery,
+    "GetEntitiesByQueryAsOf": past_schemas.PastPageQuery,
+    "QueryEntitiesByPredicateAsOf": past_schemas.AsOfQuery,
+    "GetEntityFacetsAsOf": past_schemas.PastFacetsQuery,
     "CreateLocation": location_schemas.CreateLocationQuery,
 }
 BODIES = {

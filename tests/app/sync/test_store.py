@@ -61,7 +61,7 @@ def test_runs_that_ended_long_ago_are_forgotten(sql, store):
         if ended:
             store.finish_run(f"r{number}", "done", {}, None, ended)
 
-    assert store.forget_runs(LATER) == 1
+    assert store.forget_runs(LATER, 10) == 1
     assert [row[0] for row in runs(sql)] == ["r1", "r2"]
 
 

@@ -14,6 +14,7 @@ from app.catalog.locations import generated
 from app.db.statements import Statements
 from app.errors import UpstreamError
 from app.sync import worker as module
+from app.sync.scheduler import Scheduler
 from app.sync.service import Source, SyncService
 from app.sync.store import SyncStore
 from app.sync.worker import Worker
@@ -134,7 +135,7 @@ def test_old_runs_are_forgotten(platform):
             store.start_run(name, "git", now - timedelta(days=age))
             store.finish_run(name, "done", {}, None, now - timedelta(days=age))
 
-    employ(platform)._do(module.HOUSEKEEPING)
+    employ(platform)._keep_house(Scheduler(()))
 
     assert platform.rows("SELECT id FROM run") == [("new",)]
 

@@ -1,4 +1,4 @@
-"""How far back history reaches; leases, pushed sources, outgoing webhooks and what they could not deliver.
+"""Leases, pushed sources, outgoing webhooks; how far back history reaches, and in which form.
 
 Revision ID: 0002
 """
