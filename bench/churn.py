@@ -22,19 +22,27 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.catalog.causes import Trigger
+from app.catalog.change_store import ChangeStore
+from app.catalog.cursors import Listing
 from app.catalog.emission import Counts, Emission, Parent
 from app.catalog.ingest import Ingest
 from app.catalog.locations import generated
 from app.catalog.processing import Processor
+from app.catalog.questions import PageRequest
+from app.catalog.reading import CatalogReader
+from app.catalog.retention import Retention
 from app.catalog.rules import Allowed, Rule, Rules
+from app.catalog.snapshot import Snapshots
 from app.catalog.stitching import Stitcher
 from app.catalog.writing import GraphWriter
 from app.db.documents import DocumentCodec
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.statements import Statements
+from app.graph.past import Past
 from app.model.documents import Limits
 from app.model.kinds import KindRegistry
+from app.model.query import Order
 from app.model.uid import new_uid
 from app.scm.readers import ReaderSettings, open_readers
 
@@ -171,6 +179,45 @@ def measure(database: Database, folder: Path, given: argparse.Namespace) -> None
     after = bytes_of(database)
     print(f"a year    edits={edits}  bytes={after}  {parts_of(database)}")
     print(f"          {after / before:.2f} times the bytes, {edits / seconds:.0f} edits/s")
+    look_back(database, codec, given.days)
+    forget(database, codec)
+
+
+def look_back(database: Database, codec: DocumentCodec, days: int) -> None:
+    """Ask for a page of the past: the first time its index has to be made."""
+    snapshots = Snapshots(database)
+    page = PageRequest(Listing(order=(Order("metadata.name", "asc"),)), 20)
+    timed(CatalogReader(snapshots), page)
+    past = Past(snapshots, codec)
+    with database.snapshot() as connection:
+        newest = ChangeStore(Statements.on(connection), codec).span().newest
+    for ago in (1, 30, days - 1):
+        reader = CatalogReader(past.at(newest * (days - ago) // days))
+        first, again = timed(reader, page), timed(reader, page)
+        print(f"a page    {ago} days ago: first {first:.0f} ms, then {again:.1f} ms")
+    snapshots.close()
+
+
+def timed(reader: CatalogReader, page: PageRequest) -> float:
+    started = time.perf_counter()
+    reader.page(page)
+    return 1000 * (time.perf_counter() - started)
+
+
+def forget(database: Database, codec: DocumentCodec) -> None:
+    """Forget the older half of the changes, all of which look new."""
+    with database.begin() as connection:
+        sql = Statements.on(connection)
+        store = ChangeStore(sql, codec)
+        moment = store.at(store.span().newest // 2)
+    if moment is None:
+        return
+    started = time.perf_counter()
+    retention = Retention(database, codec)
+    while not retention.forget(moment):
+        pass
+    seconds = time.perf_counter() - started
+    print(f"forgot    {retention.forgotten} changes in {seconds:.1f} s")
 
 
 def load(database: Database, codec: DocumentCodec) -> list[tuple[Any, ...]]:

@@ -17,7 +17,15 @@ import orjson
 from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
-from app.errors import AuthenticationError, CallboardError, InputError, NotFoundError, UpstreamError
+from app.errors import (
+    AuthenticationError,
+    CallboardError,
+    ConflictError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    UpstreamError,
+)
 from app.model.ref import EntityRef
 from app.scm.http import why
 
@@ -29,7 +37,9 @@ _GUEST = "/api/auth/guest/refresh"
 _ERRORS: Mapping[int, type[CallboardError]] = {
     HTTPStatus.BAD_REQUEST: InputError,
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: NotAllowedError,
     HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
 }
 _NEEDS_TOKEN = "it wants a token: give one with --token or in CALLBOARD_TOKEN"  # noqa: S105
 
@@ -80,6 +90,18 @@ class Server:
             body = {"entityRefs": batch, "fields": ["kind"]}
             items = self._call("POST", "/api/catalog/entities/by-refs", body).get("items", ())
             yield {ref for ref, item in zip(batch, items, strict=True) if item is not None}
+
+    def graph(
+        self, method: str, path: str, parameters: Mapping[str, Any] = {}, body: Any = None
+    ) -> Any:
+        """Call what only Callboard has: an endpoint below `/api/graph`."""
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        return self._call(method, f"/api/graph/{path}{query}", body)
+
+    @staticmethod
+    def quoted(text: str) -> str:
+        """Write a text as one segment of a path."""
+        return quote(text, safe="")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if not self.token and not self._is_signed_in:

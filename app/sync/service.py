@@ -62,7 +62,12 @@ class SyncService:
         for name in self.ingest.known_sources():
             if name in self.sources or name.partition(":")[0] in UNCONFIGURED:
                 continue
+            started_at = datetime.now(UTC)
             report = self.ingest.forget_source(name)
+            with self.database.begin() as connection:
+                store = SyncStore(Statements.on(connection))
+                for source, run_id in report.runs.items():
+                    store.record_run(run_id, source, started_at, report.counts.as_dict())
             log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))
 
     def run(self, name: str) -> Report:

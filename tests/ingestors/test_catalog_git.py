@@ -66,6 +66,9 @@ def test_it_yields_the_catalog_file_of_the_top_directory(origin, url, readers):
     [found] = catalog(readers, url=url).snapshot()
 
     assert (found.location, found.content) == (f"url:{web}/blob/main/catalog-info.yaml", b"root")
+    assert found.commit == catalog(readers, url=url).repository.head().commit
+    (read,) = readers.url.read(found.location.removeprefix("url:")).contents
+    assert read.commit == found.commit
     # Whoever reads the location later recognises the file.
     assert readers.url.read(found.location.removeprefix("url:"), found.fingerprint) is None
 

@@ -51,7 +51,7 @@ def states(graph, since):
 
 
 def live(graph, seed, steps=40):
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     for step in range(steps):
         names = chance.sample(NAMES, chance.randint(1, 2))
         if chance.random() < 0.25:

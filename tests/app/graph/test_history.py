@@ -117,19 +117,19 @@ def test_without_moments_it_is_the_last_change(history, graph, written):
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "versions", "expected"),
+    ("moments", "versions", "expected"),
     [
-        ("1", "2", (1, 2), [("changed", "/metadata/description")]),
-        (None, "3", (2, 3), [("added", "/relations/0"), ("added", "/spec/edges/0")]),
-        ("3", "2", (3, 2), [("removed", "/relations/0"), ("removed", "/spec/edges/0")]),
-        (None, "4", (3, 4), [("removed", "")]),
-        ("4", None, (4, 5), [("added", "")]),
-        ("0", "1", (None, 1), [("added", "")]),
-        ("2", "2", (2, 2), []),
+        (("1", "2"), (1, 2), [("changed", "/metadata/description")]),
+        ((None, "3"), (2, 3), [("added", "/relations/0"), ("added", "/spec/edges/0")]),
+        (("3", "2"), (3, 2), [("removed", "/relations/0"), ("removed", "/spec/edges/0")]),
+        ((None, "4"), (3, 4), [("removed", "")]),
+        (("4", None), (4, 5), [("added", "")]),
+        (("0", "1"), (None, 1), [("added", "")]),
+        (("2", "2"), (2, 2), []),
     ],
 )
-def test_any_two_states_can_be_compared(history, written, since, until, versions, expected):
-    found = history.diff(REF, since, until)
+def test_any_two_states_can_be_compared(history, written, moments, versions, expected):
+    found = history.diff(REF, *moments)
 
     assert tuple(found[end] and found[end]["seq"] for end in ("from", "to")) == versions
     assert pointers(found) == expected

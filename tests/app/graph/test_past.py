@@ -42,7 +42,7 @@ ORDERS = [None, Order("metadata.name", "desc"), Order("metadata.description", "a
 FACETS = ["spec.owner", "metadata.tags", "relations.ownedBy", "metadata.description"]
 
 
-def component(name, *, owner="x", text="one", tags=(), edges=(), lifecycle=None):
+def component(name, *, owner="x", text="one", tags=(), edges=(), lifecycle=None):  # noqa: PLR0913
     spec = {"owner": owner, "edges": [list(edge) for edge in edges]}
     if lifecycle:
         spec["lifecycle"] = lifecycle

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.catalog.locations import generated
+from app.catalog.retention import Retention
 from app.db.statements import Statements
 from app.errors import UpstreamError
 from app.sync import worker as module
@@ -138,6 +139,34 @@ def test_old_runs_are_forgotten(platform):
     employ(platform)._keep_house(Scheduler(()))
 
     assert platform.rows("SELECT id FROM run") == [("new",)]
+
+
+def test_old_changes_are_forgotten_some_at_a_time(platform):
+    platform.source(component("web"))
+    platform.source(component("web", system="shop"))
+    worker = employ(platform, keep_changes=timedelta(0))
+    worker._retention = Retention(platform.database, platform.writer.codec, 1, 1)
+
+    for _ in range(4):
+        worker._keep_house(Scheduler(()))
+
+    # The second is written against the first.
+    assert platform.rows("SELECT seq, base FROM change ORDER BY seq") == [(1, None), (2, 1)]
+    assert platform.rows("SELECT oldest FROM sequence") == [(2,)]
+
+
+def test_what_was_read_at_somebodys_request_is_a_run_if_it_changed_anything(platform):
+    path = platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+    worker = employ(platform)
+    ids = [row[0] for row in platform.rows("SELECT ref_id FROM reading")]
+
+    worker._read(ids)
+    assert states(platform) == []
+    path.write_text(document("one", lifecycle="deprecated"))
+    worker._read(ids)
+
+    assert platform.rows("SELECT source, state FROM run") == [("config", "done")]
 
 
 # -- files that change ----------------------------------------------------------------------------
