@@ -136,6 +136,15 @@ class ChangeStore:
         )
         return dict(self.sql.rows(sql, list(ids), seq))
 
+    def previous(self, seqs: Sequence[int]) -> dict[int, int]:
+        """Answer, by the numbers of changes, the change of the same entity before each."""
+        sql = (
+            "SELECT c.seq, (SELECT max(p.seq) FROM change p WHERE p.entity_id = c.entity_id "
+            "AND p.seq < c.seq) FROM change c WHERE c.seq = ANY(?)"
+        )
+        rows = self.sql.rows(sql, list(seqs))
+        return {seq: before for seq, before in rows if before is not None}
+
     # -- documents --------------------------------------------------------------------------------
 
     def documents(self, seqs: Iterable[int]) -> dict[int, bytes]:

@@ -31,14 +31,17 @@ class RunStore:
     sql: Statements
 
     def runs_of(self, source: str) -> Iterator[RunRow]:
-        """Yield the runs of a source that say they wrote something, newest first."""
+        """Yield the runs of a source, newest first, but for those that say they wrote nothing.
+
+        One that did not come to its end cannot say that.
+        """
         sql = (
-            "SELECT id, started_at, finished_at, counts FROM run WHERE source = ? "
+            "SELECT id, started_at, finished_at, state, counts FROM run WHERE source = ? "
             "ORDER BY started_at DESC, id DESC LIMIT ?"
         )
-        for run_id, started, finished, counts in self.sql.rows(sql, source, MOST_RUNS):
-            written = orjson.loads(counts)
-            if not written or written.get("written") or written.get("removed"):
+        for run_id, started, finished, state, counts in self.sql.rows(sql, source, MOST_RUNS):
+            said = orjson.loads(counts)
+            if state != "done" or said.get("written") or said.get("removed"):
                 yield RunRow(run_id, _instant(started), finished and _instant(finished))
 
     def record(self, run: RunRow, source: str, counts: Mapping[str, int]) -> None:

@@ -211,22 +211,19 @@ class Undo:
         ids = [one.entity_id for one in touched]
         refs, newest = history.refs(ids), history.span().newest
         present = history.documents_at(ids, newest)
-        before = {
-            one.entity_id: history.states([one.entity_id], one.first.seq - 1).get(one.entity_id, 0)
-            for one in touched
-        }
+        before = history.previous([one.first.seq for one in touched])
         documents = history.documents([*before.values(), *(one.last.seq for one in touched)])
         unseen = list[str]()
         for one in touched:
             ref, now = refs[one.entity_id], present.get(one.entity_id)
-            versions = {0: now, 1: documents.get(before[one.entity_id])}
+            had = documents.get(before.get(one.first.seq, 0))
+            versions = {0: now, 1: had}
             known = {number: doc for number, doc in versions.items() if doc is not None}
             if len(visible_versions(one.entity_id, ref, known, visible)) < len(known):
                 unseen.append(ref)
                 continue
-            then = _content(documents.get(before[one.entity_id]))
+            then, current = _content(had), _content(now)
             after = _content(documents.get(one.last.seq))
-            current = _content(now)
             if _same(then, after):
                 plan.skipped.append((ref, _FOLLOWED))
             elif not _same(current, after):

@@ -176,3 +176,11 @@ def test_undoing_wants_the_permission_to_make_and_to_remove(api, graph, allowed)
     for path in ("/changes/5/undo", "/changes/5/undo?dryRun=true", "/sources/one/undo"):
         assert api.post(path).status_code == 403
     assert graph.text(ref("a")) == "v2"
+
+
+def test_an_entity_may_be_called_history(api, graph):
+    graph.write(ONE, emission(ref("history")))
+    found = api.get("/entities/by-name/component/default/history?asOf=7").get_json()
+    assert found["metadata"]["name"] == "history"
+    page = api.get("/entities/component:default/history/history").get_json()
+    assert page["entityRef"] == "component:default/history"

@@ -9,7 +9,7 @@ from app.catalog import restoring
 from app.catalog.change_store import ChangeStore
 from app.catalog.restoring import authored
 from app.db.statements import Statements
-from app.errors import ConflictError, InputError, NotFoundError
+from app.errors import ConflictError, InputError, NotFoundError, UpstreamError
 from app.graph.undo import Undo
 from app.model.query import EVERYTHING, equals
 from app.sync.service import Source, SyncService
@@ -357,6 +357,21 @@ def test_what_something_else_changed_since_is_skipped(platform, undo, sync):
 
     assert [step["entityRef"] for step in undone["undone"]] == [API]
     assert [item["entityRef"] for item in undone["skipped"]] == [WEB]
+    assert lifecycle(platform) == "production"
+
+
+def test_a_run_that_failed_half_way_is_taken_back_as_far_as_it_came(platform, undo, sync):
+    sync.run(version("production"))
+    sync.ingestor.breaks = True
+    with pytest.raises(UpstreamError):
+        # A batch was written when it broke.
+        sync.run(version("deprecated"), *(component(f"c{n}") for n in range(500)))
+    assert len(platform.refs()) == 500
+
+    undone = undo.source("git")
+
+    assert len(undone["undone"]) == 500
+    assert platform.refs() == [WEB]
     assert lifecycle(platform) == "production"
 
 
