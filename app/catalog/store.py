@@ -322,6 +322,11 @@ class GraphStore:
         """Answer every ref that waits to be stitched."""
         return [row[0] for row in self.sql.rows("SELECT ref_id FROM stitch")]
 
+    def waiting_of(self, ids: Sequence[int]) -> list[int]:
+        """Answer which of these refs wait to be stitched."""
+        sql = "SELECT ref_id FROM stitch WHERE ref_id = ANY(?)"
+        return [row[0] for row in self.sql.rows(sql, list(ids))]
+
     def clear_dirty(self, ids: Sequence[int]) -> None:
         """Take refs off the queue."""
         self.sql.execute("DELETE FROM stitch WHERE ref_id = ANY(?)", list(ids))

@@ -7,7 +7,8 @@ again: the undoing of a run is the last run of its source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,11 @@ BATCH = 500
 # What a run changed is looked for in the history of its time, by the clock of who ran it.
 MARGIN = timedelta(minutes=5)
 UNKNOWN_SOURCE = "undo"
+ATTEMPTS = 5
+
+
+class _UnsettledError(Exception):
+    """What is served is not yet what was emitted last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +122,16 @@ class Undo:
         if is_dry_run:
             with self.writer.look() as store:
                 return self._plan_change(store, seq, visible).json(is_dry_run=True)
-        self.stitcher.stitch_all()
         caller = called_by(actor)
         trigger = Trigger(actor=caller.actor, request=caller.request, undo=str(seq))
-        with self.writer.begin(trigger) as claims:
-            plan = self._plan_change(claims.store, seq, visible)
-            self._carry_out(claims, plan)
-        self.stitcher.stitch_all()
-        return plan.json(is_dry_run=False)
+
+        def attempt() -> dict[str, Any]:
+            with self.writer.begin(trigger) as claims:
+                plan = self._plan_change(claims.store, seq, visible)
+                self._carry_out(claims, plan)
+            return plan.json(is_dry_run=False)
+
+        return self._once_settled(attempt)
 
     def source(
         self,
@@ -141,18 +149,30 @@ class Undo:
             with self.writer.look() as store:
                 run, plan = self._plan_run(store, name, visible)
                 return plan.json(is_dry_run=True, run=run)
-        self.stitcher.stitch_all()
         started, run_id, caller = datetime.now(UTC), new_uid(), called_by(actor)
-        with self.writer.begin() as claims:
-            run, plan = self._plan_run(claims.store, name, visible)
-            trigger = Trigger(run_id, actor=caller.actor, request=caller.request, undo=run)
-            self._carry_out(claims, plan, trigger, name)
-            gone = sum(step.operation == "delete" for step in plan.steps)
-            counts = {"written": len(plan.steps) - gone, "removed": gone}
-            row = RunRow(run_id, started, datetime.now(UTC))
-            RunStore(claims.store.sql).record(row, name, counts)
-        self.stitcher.stitch_all()
-        return plan.json(is_dry_run=False, run=run)
+
+        def attempt() -> dict[str, Any]:
+            with self.writer.begin() as claims:
+                run, plan = self._plan_run(claims.store, name, visible)
+                trigger = Trigger(run_id, actor=caller.actor, request=caller.request, undo=run)
+                self._carry_out(claims, plan, trigger, name)
+                gone = sum(step.operation == "delete" for step in plan.steps)
+                counts = {"written": len(plan.steps) - gone, "removed": gone}
+                row = RunRow(run_id, started, datetime.now(UTC))
+                RunStore(claims.store.sql).record(row, name, counts)
+            return plan.json(is_dry_run=False, run=run)
+
+        return self._once_settled(attempt)
+
+    def _once_settled(self, attempt: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Undo when what is served is what was emitted; a source may be read at this moment."""
+        for _ in range(ATTEMPTS):
+            self.stitcher.stitch_all()
+            with suppress(_UnsettledError):
+                undone = attempt()
+                self.stitcher.stitch_all()
+                return undone
+        raise ConflictError("It is being changed at this moment; try again")
 
     # -- planning ---------------------------------------------------------------------------------
 
@@ -238,6 +258,8 @@ class Undo:
     def _carry_out(
         self, claims: Claims, plan: Plan, trigger: Trigger | None = None, source: str = ""
     ) -> None:
+        if claims.store.waiting_of([step.entity_id for step in plan.steps]):
+            raise _UnsettledError
         if trigger is not None:
             claims = replace(claims, trigger=trigger)
         restoring = Restoring(claims)

@@ -7,6 +7,7 @@ import pytest
 
 from app.catalog import restoring
 from app.catalog.change_store import ChangeStore
+from app.catalog.emission import Counts, Parent
 from app.catalog.restoring import authored
 from app.db.statements import Statements
 from app.errors import ConflictError, InputError, NotFoundError, UpstreamError
@@ -213,6 +214,27 @@ def test_a_change_of_relations_alone_keeps_nothing_from_being_undone(platform, u
     assert [r["targetRef"] for r in team["relations"]] == [WEB]
     with pytest.raises(ConflictError, match="followed from another entity"):
         undo.change(next(s for s, _, c in changes(platform, TEAM) if c.get("by")))
+
+
+class Asleep:
+    """A stitcher that leaves the work to others, who do not get to it."""
+
+    def stitch_all(self):
+        return 0
+
+
+def test_what_was_emitted_a_moment_ago_is_not_overwritten(platform):
+    platform.source(version("production"))
+    platform.source(version("deprecated"))
+    newest = platform.processor.entity(version("experimental"), "url:https://git.example.org/x")
+    with platform.writer.begin() as claims:
+        claims.write(Parent("git"), [newest], Counts())
+
+    with pytest.raises(ConflictError, match="changed at this moment"):
+        Undo(platform.writer, Asleep()).change(2)
+    with pytest.raises(ConflictError, match="changed since"):
+        Undo(platform.writer, platform.stitcher).change(2)
+    assert lifecycle(platform) == "experimental"
 
 
 @pytest.mark.parametrize("seq", [0, 99, 1 << 62])
