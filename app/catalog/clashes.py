@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from app.catalog.emission import Emission, Flaw
 from app.model.problem import Problem
@@ -20,9 +21,10 @@ def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
     for emission in emissions:
         later = last[emission.ref]
         if later is not emission:
-            yield _clash(
-                emission, f"{emission.ref} is described again on line {later.line}, which counts"
-            )
+            message = f"{emission.ref} is described again on line {later.line}, which counts"
+            clash = _clash(emission, message)
+            # It is kept with the Location that holds both; whom it is about is said here.
+            yield replace(clash, error={**clash.error, "ref": emission.ref}, is_notice=True)
 
 
 def _clash(emission: Emission, message: str) -> Flaw:

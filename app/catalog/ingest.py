@@ -296,7 +296,7 @@ class Ingest:
     ) -> None:
         """Read every target, write what it holds, and remove what it holds no longer."""
         seen, done, broken = set[int](), set[str](), set[str]()
-        flaws, fingerprints = list[Flaw](), {"": self.revision}
+        flaws, notices, fingerprints = list[Flaw](), list[Flaw](), {"": self.revision}
         parent = Parent(location.source, location.ref_id)
         for read in self._reads(location, given):
             if read.flaw is not None:
@@ -313,7 +313,7 @@ class Ingest:
                     broken.add(content.location)
                     continue
                 done.add(content.location)
-                run.report.flaws += duplicates(processed.emissions)
+                notices += duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
                     seen |= set(self._write(run, parent, batch, location).values())
                     run.report.flaws += [flaw for e in batch for flaw in e.flaws]
@@ -336,7 +336,7 @@ class Ingest:
             gone = []
         good = before.good or bool(done) or not flaws
         after = ReadingRow(location.ref_id, orjson.dumps(fingerprints).decode(), good)
-        self._finish(run, location, gone, flaws, after)
+        self._finish(run, location, gone, [*flaws, *notices], after)
 
     def _reads(self, location: LocationEntity, given: CatalogFile | None) -> Iterator[TargetRead]:
         try:
@@ -396,8 +396,10 @@ class Ingest:
     def _flaws_differ(
         self, store: GraphStore, location: LocationEntity, flaws: Sequence[Flaw]
     ) -> bool:
-        known = store.errors_of([location.emission_id]).get(location.emission_id, [])
-        return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
+        known = store.problems_of([location.emission_id]).get(location.emission_id, [])
+        return [(p.error, p.line, p.column) for p in known] != [
+            (orjson.dumps(f.error).decode(), f.problem.line, f.problem.column) for f in flaws
+        ]
 
 
 def _check_current(store: GraphStore, location: LocationEntity) -> None:

@@ -467,3 +467,15 @@ def test_a_source_that_is_not_configured_any_more_goes_with_all_it_led_to(platfo
     platform.ingest.forget_source("config")
 
     assert platform.refs() == ["component:default/web"]
+
+
+def test_a_name_used_twice_in_a_file_is_told_but_is_no_failure(platform):
+    platform.write("a.yaml", document("one") + "---\n" + document("one", owner="team-b"))
+    report = platform.root("a.yaml")
+
+    assert [flaw.problem.line for flaw in report.flaws] == [1]
+    assert all("status" not in entity for entity in platform.served().values())
+    assert platform.commands.failed() == []
+    platform.write("a.yaml", document("one"))
+    platform.root("a.yaml")
+    assert platform.rows("SELECT * FROM problem") == []

@@ -15,6 +15,9 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column(
+        "problem", sa.Column("notice", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -58,3 +61,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("dead_letter", "hook", "push", "lease"):
         op.drop_table(table)
+    op.drop_column("problem", "notice")
