@@ -22,10 +22,14 @@ from app.catalog.permission_routes import add_permission_routes
 from app.catalog.permissions import everyone_may, restricted_by_token
 from app.catalog.reading import CatalogReader
 from app.catalog.registered import RegisteredLocations
+from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.ground import Grounds
+from app.graph.queries import GraphQueries
 from app.graph.routes import graph_routes
+from app.graph.walk_routes import add_walk_routes
 from app.settings import Settings
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -91,7 +95,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
-        _graph_routes(barrier),
+        _graph_routes(catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -113,8 +117,12 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     return routes
 
 
-def _graph_routes(barrier: Barrier) -> Blueprint:
-    return graph_routes(barrier, lambda: plugin_contract("graph"))
+def _graph_routes(catalog: Catalog, barrier: Barrier) -> Blueprint:
+    routes = graph_routes(barrier, lambda: plugin_contract("graph"))
+    sight = Sight(lineage=catalog.lineage())
+    grounds = Grounds(catalog.snapshots, catalog.processor.kinds.reverse)
+    add_walk_routes(routes, GraphQueries(grounds), sight)
+    return routes
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:
