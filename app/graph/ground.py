@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import orjson
 
@@ -25,12 +25,8 @@ from app.model.ref import EntityRef
 T = TypeVar("T")
 
 
-class Link(NamedTuple):
-    """A relation as the entity `origin` shows it."""
-
-    origin: int
-    type: str
-    target: int
+Link: TypeAlias = tuple[int, str, int]
+"""A relation as an entity shows it: that entity, the type, the other one. There are many."""
 
 
 class Ground(Protocol):
@@ -98,7 +94,7 @@ class LiveGround:
 
     def edges_of(self, ids: Sequence[int], types: Types, most: int) -> list[Link]:
         """Answer the relations that entities show, at most `most` of them, in no order."""
-        links = [Link(*row) for row in self.store.written_by(ids, types, most)]
+        links: list[Link] = self.store.written_by(ids, types, most)
         reverse = self.reverse
         wanted = None
         if types is not None:
@@ -106,7 +102,7 @@ class LiveGround:
         for target, kind, origin in self.store.written_about(ids, wanted, most - len(links)):
             # A kind that is configured no more may have left edges that have no reverse any more.
             if kind in reverse:
-                links.append(Link(target, reverse[kind], origin))
+                links.append((target, reverse[kind], origin))
         return links
 
     def documents(self, ids: Sequence[int]) -> list[bytes | None]:
@@ -141,7 +137,7 @@ class DocumentGround:
             if types is None or kind in types
         ]
         targets = self._ids_of({ref for _, _, ref in shown})
-        links = (Link(i, kind, targets[ref]) for i, kind, ref in shown if ref in targets)
+        links = ((i, kind, targets[ref]) for i, kind, ref in shown if ref in targets)
         return list(islice(links, max(most, 0)))
 
     def documents(self, ids: Sequence[int]) -> list[bytes | None]:

@@ -131,7 +131,7 @@ class GraphQueries:
         walk.truncated = walk.truncated or truncation
         rank = {kind: place for place, kind in enumerate(self.grounds.reverse)}
         chosen = {_forward(link, self.grounds.reverse, rank) for link in links}
-        edges = [(walk.refs[e.origin], e.type, walk.refs[e.target]) for e in chosen]
+        edges = [(walk.refs[origin], kind, walk.refs[target]) for origin, kind, target in chosen]
         return [{"sourceRef": s, "type": t, "targetRef": r} for s, t, r in sorted(edges)]
 
     # -- paths ------------------------------------------------------------------------------------
@@ -221,11 +221,11 @@ def _nodes(
 
 def _forward(link: Link, reverse: Mapping[str, str], rank: Mapping[str, int]) -> Link:
     """Choose one of the two forms in which a relation is shown: `ownedBy` and not `ownerOf`."""
-    other = reverse.get(link.type)
-    if other is None:
+    origin, kind, target = link
+    if kind not in reverse:
         return link
-    turned = Link(link.target, other, link.origin)
-    return min(link, turned, key=lambda form: (rank[form.type], form.origin))
+    turned = (target, reverse[kind], origin)
+    return min(link, turned, key=lambda form: (rank[form[1]], form[0]))
 
 
 def _owners(
@@ -234,7 +234,7 @@ def _owners(
     """Count by owner what was found, those who own most first."""
     links, truncation = Walker(ground, OWNED, seen, limits).links_from(ids)
     walk.truncated = walk.truncated or truncation
-    counts = Counter(link.target for link in links)
+    counts = Counter(owner for _, _, owner in links)
     refs = ground.refs(list(counts))
     named = [(-n, refs[owner]) for owner, n in counts.items() if owner in refs]
     return [{"ref": ref, "count": -n} for n, ref in sorted(named)]

@@ -208,12 +208,12 @@ class Walker:
         """Answer the relations between entities; none if there are more than may be looked at."""
         within = frozenset(ids)
         links, truncation = self.links_from(ids)
-        return [link for link in links if link.target in within], truncation
+        return [link for link in links if link[2] in within], truncation
 
     def links_from(self, ids: Collection[int]) -> tuple[list[Link], Truncation | None]:
         """Answer the relations of entities; none if there are more than may be looked at."""
         try:
-            return [link for link in self._links(list(ids)) if link.target in self.seen], None
+            return [link for link in self._links(list(ids)) if link[2] in self.seen], None
         except _LimitError as limit:
             return [], limit.truncation
 
