@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
-from app.bootstrap.catalog import Catalog
+from app.bootstrap.catalog import Catalog, configured_sources
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -26,11 +26,15 @@ from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.explain_known import Schedule
+from app.graph.explain_routes import add_explain_routes
+from app.graph.explaining import Explainer
 from app.graph.ground import Grounds
 from app.graph.queries import GraphQueries
 from app.graph.routes import graph_routes
 from app.graph.walk_routes import add_walk_routes
 from app.settings import Settings
+from app.sync.worker import FILES_EVERY
 from app.web.application import make_application
 from app.web.health import health_routes
 from app.web.identity import Barrier
@@ -95,7 +99,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
-        _graph_routes(catalog, barrier),
+        _graph_routes(settings, catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -117,12 +121,24 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     return routes
 
 
-def _graph_routes(catalog: Catalog, barrier: Barrier) -> Blueprint:
+def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blueprint:
     routes = graph_routes(barrier, lambda: plugin_contract("graph"))
     sight = Sight(lineage=catalog.lineage())
     grounds = Grounds(catalog.snapshots, catalog.processor.kinds.reverse)
     add_walk_routes(routes, GraphQueries(grounds), sight)
+    add_explain_routes(routes, _explainer(settings, catalog), sight)
     return routes
+
+
+def _explainer(settings: Settings, catalog: Catalog) -> Explainer:
+    processor = catalog.processor
+    sources = configured_sources(settings, processor.readers)
+    schedule = Schedule(
+        {name: source.every for name, source in sources.items()},
+        settings.catalog.processing_interval,
+        FILES_EVERY,
+    )
+    return Explainer(catalog.snapshots, catalog.codec, processor.kinds, processor.readers, schedule)
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:
