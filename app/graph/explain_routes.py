@@ -19,7 +19,7 @@ _NO_QUERY: QueryReader[object] = QueryReader(NoQuery, dict)
 def add_explain_routes(routes: Blueprint, explainer: Explainer, sight: Sight) -> None:
     """Add the endpoint; `sight` tells what callers see."""
 
-    @routes.get("/entities/<path:ref>/explain")
+    @routes.get("/entities/<ref:ref>/explain")
     def explain_entity(ref: str) -> Response:
         _NO_QUERY.read(request)
         if not storable(ref):

@@ -29,12 +29,12 @@ def add_walk_routes(routes: Blueprint, queries: GraphQueries, sight: Sight) -> N
         _NO_QUERY.read(request)
         return json_bytes(queries.query(wanted, sight.of(request)))
 
-    @routes.get("/entities/<path:ref>/neighbours")
+    @routes.get("/entities/<ref:ref>/neighbours")
     def get_neighbours(ref: str) -> Response:
         wanted = schemas.neighbours_of(ref, neighbours_query.read(request))
         return json_bytes(queries.neighbours(wanted, sight.of(request)))
 
-    @routes.get("/entities/<path:ref>/impact")
+    @routes.get("/entities/<ref:ref>/impact")
     def get_impact(ref: str) -> Response:
         wanted = schemas.impact_of(ref, impact_query.read(request))
         return json_bytes(queries.impact(wanted, sight.of(request)))

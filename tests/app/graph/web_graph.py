@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.catalog.replies import Sight, everything
 from app.catalog.snapshot import Snapshots
@@ -26,13 +29,14 @@ class GraphApi:
         processor = platform.processor
         grounds = Grounds(snapshots, processor.kinds.reverse, options.pop("past", None))
         sight = Sight(options.pop("visible", everything))
-        routes = graph_routes(barrier(), lambda: b"{}")
+        routes = graph_routes(barrier(is_open=options.pop("is_open", False)), lambda: b"{}")
         add_walk_routes(routes, GraphQueries(grounds, WalkLimits(**options)), sight)
         explainer = Explainer(
             snapshots, platform.writer.codec, processor.kinds, processor.readers, Schedule()
         )
         add_explain_routes(routes, explainer, sight)
-        self.client = application(routes).test_client()
+        self.app = application(routes)
+        self.client = self.app.test_client()
 
     def get(self, path: str):
         return self.client.get(f"/api/graph{path}", headers=USER)
@@ -48,3 +52,29 @@ def graph_api(platform: Platform, **options) -> Iterator[GraphApi]:
         yield GraphApi(platform, snapshots, **options)
     finally:
         snapshots.close()
+
+
+@contextmanager
+def graph_server(platform: Platform) -> Iterator[str]:
+    """Serve the endpoints on a real port, to everybody; answer the server's URL."""
+    snapshots = Snapshots(platform.database)
+    app = GraphApi(platform, snapshots, is_open=True).app
+    server = make_server("127.0.0.1", 0, app, threaded=False, request_handler=_Quiet)
+
+    def run() -> None:
+        server.serve_forever(0.01)
+        snapshots.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: object) -> None:
+        pass
