@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from app.catalog.emission import Emission, Flaw
@@ -22,9 +22,21 @@ def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
         later = last[emission.ref]
         if later is not emission:
             message = f"{emission.ref} is described again on line {later.line}, which counts"
-            clash = _clash(emission, message)
-            # It is kept with the Location that holds both; whom it is about is said here.
-            yield replace(clash, error={**clash.error, "ref": emission.ref}, is_notice=True)
+            yield _notice(_clash(emission, message), emission)
+
+
+def rivalries(lost: Iterable[tuple[Emission, str]]) -> Iterator[Flaw]:
+    """Say of names that another file of the same Location has them."""
+    for emission, place in lost:
+        yield _notice(conflict(emission, place), emission)
+
+
+def _notice(flaw: Flaw, emission: Emission) -> Flaw:
+    """Make a flaw one that is told but no failure.
+
+    It is kept with the Location that holds both; whom it is about is said in it.
+    """
+    return replace(flaw, error={**flaw.error, "ref": emission.ref}, is_notice=True)
 
 
 def _clash(emission: Emission, message: str) -> Flaw:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from app.catalog.store import ORPHAN
 from app.graph.explain_known import Known, Link, Schedule
-from app.graph.explain_relations import RelationNote, Writer
-from app.graph.explain_store import Change, Claim, Flawed, Presence, SourceRun
+from app.graph.explain_parts import (
+    change_json,
+    dangling_json,
+    held_json,
+    moment,
+    problem_json,
+    relation_json,
+    run_json,
+    seconds,
+    writer_json,
+)
+from app.graph.explain_store import Change, Claim, Flawed
 from app.graph.origins import FieldOrigin
 from app.graph.sentences import summary
 
@@ -41,10 +51,10 @@ class Explanation:
             "formerClaims": list(self._former()),
             "problems": list(self._problems()),
             "fields": [self._field(one) for one in fields],
-            "relations": [_relation(note) for note in known.relations.notes],
+            "relations": [relation_json(note) for note in known.relations.notes],
             "relationsComplete": known.relations.is_complete,
-            "dangling": [_dangling(note) for note in known.relations.dangling],
-            "mentionedBy": [_writer(writer) for writer in known.relations.mentions],
+            "dangling": [dangling_json(note) for note in known.relations.dangling],
+            "mentionedBy": [writer_json(writer) for writer in known.relations.mentions],
             "conflict": self._conflict(),
             "orphan": self._orphan(),
             "deletion": self._deletion(),
@@ -78,7 +88,7 @@ class Explanation:
             return None
         metadata = served["metadata"]
         entity: dict[str, Any] = {"uid": metadata["uid"], "etag": metadata["etag"]}
-        entity["changed"] = _change(changes[0]) if changes else None
+        entity["changed"] = change_json(changes[0]) if changes else None
         return entity
 
     # -- claims -----------------------------------------------------------------------------------
@@ -144,7 +154,7 @@ class Explanation:
         if is_file and self.schedule.files is not None:
             every = min(every or self.schedule.files, self.schedule.files)
         why = "never" if every is None else "interval"
-        return {"why": why, "since": None, "everySeconds": _seconds(every)}
+        return {"why": why, "since": None, "everySeconds": seconds(every)}
 
     def _read(self, claim: Claim, chain: Sequence[Link]) -> dict[str, Any]:
         """Tell how the source at the root was last read, and when it will be."""
@@ -154,8 +164,8 @@ class Explanation:
         return {
             "source": source,
             "isConfigured": source in self.schedule.sources,
-            "lastRun": None if run is None else _run(run),
-            "everySeconds": _seconds(every),
+            "lastRun": None if run is None else run_json(run),
+            "everySeconds": seconds(every),
             "nextRunAt": None if due is None else moment(max(due, datetime.now(UTC))),
         }
 
@@ -173,10 +183,10 @@ class Explanation:
                         "source": place[0],
                         "location": place[1],
                         "line": change.cause.get("line", 0),
-                        "until": None if ended is None else _change(ended),
+                        "until": None if ended is None else change_json(ended),
                     },
                 )
-                entry["since"] = _change(change)
+                entry["since"] = change_json(change)
             if "by" not in change.cause:
                 ended = change
         yield from found.values()
@@ -186,12 +196,12 @@ class Explanation:
     def _problems(self) -> Iterator[dict[str, Any]]:
         for flaw in self.known.flaws:
             if not flaw.is_notice:
-                yield _problem(flaw, "entity", self.known.ref)
+                yield problem_json(flaw, "entity", self.known.ref)
         told = set[int]()
         for flaw, about, ref in self._problems_above():
             if id(flaw) not in told:
                 told.add(id(flaw))
-                yield _problem(flaw, about, ref)
+                yield problem_json(flaw, about, ref)
 
     def _problems_above(self) -> Iterator[tuple[Flawed, str, str]]:
         """Find what is wrong with the Locations that lead to the entity, and concerns it."""
@@ -211,19 +221,19 @@ class Explanation:
         waiting = [claim for claim in self.known.claims if self._role(claim) == "waiting"]
         if holder is None or not waiting:
             return None
-        return {"heldBy": _held(holder), "waiting": [_held(claim) for claim in waiting]}
+        return {"heldBy": held_json(holder), "waiting": [held_json(claim) for claim in waiting]}
 
     def _orphan(self) -> dict[str, Any] | None:
         if not self.known.is_orphan:
             return None
         # What made it an orphan is the newest change that no relation of another entity caused.
         change = next((c for c in self.known.changes if "by" not in c.cause), None)
-        return {"change": None if change is None else _change(change)}
+        return {"change": None if change is None else change_json(change)}
 
     def _deletion(self) -> dict[str, Any] | None:
         changes = self.known.changes
         is_gone = self.known.served is None and changes and changes[0].operation == "delete"
-        return _change(changes[0]) if is_gone else None
+        return change_json(changes[0]) if is_gone else None
 
     def _field(self, one: FieldOrigin) -> dict[str, Any]:
         written: dict[str, Any] = {"pointer": one.pointer, "from": one.origin}
@@ -244,81 +254,3 @@ def _place_of(change: Change) -> tuple[str, str] | None:
     if change.operation == "delete" or not is_content or not source or not location:
         return None
     return str(source), str(location)
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "seq": change.seq,
-        "at": moment(change.at),
-        "operation": change.operation,
-        "cause": dict(change.cause),
-    }
-
-
-def _run(run: SourceRun) -> dict[str, Any]:
-    return {
-        "state": run.state,
-        "startedAt": moment(run.started_at),
-        "finishedAt": None if run.finished_at is None else moment(run.finished_at),
-        "error": run.error,
-    }
-
-
-def _problem(flaw: Flawed, about: str, ref: str) -> dict[str, Any]:
-    return {
-        "about": about,
-        "ref": ref,
-        "name": flaw.error.get("name", "Error"),
-        "message": flaw.error.get("message", ""),
-        "location": flaw.location,
-        "line": flaw.line,
-        "column": flaw.column,
-        "pointer": flaw.pointer,
-        "at": moment(flaw.at),
-    }
-
-
-def _held(claim: Claim) -> dict[str, Any]:
-    return {
-        "source": claim.source,
-        "location": claim.location,
-        "line": claim.line,
-        "since": moment(claim.discovered_at),
-    }
-
-
-def _relation(note: RelationNote) -> dict[str, Any]:
-    return {
-        "type": note.type,
-        "targetRef": note.target,
-        "exists": note.presence.is_served,
-        "writtenBy": [_writer(writer) for writer in note.written_by],
-    }
-
-
-def _dangling(note: RelationNote) -> dict[str, Any]:
-    return {
-        "type": note.type,
-        "targetRef": note.target,
-        "why": _absence(note.presence),
-        "writtenBy": [_writer(writer) for writer in note.written_by],
-    }
-
-
-def _absence(presence: Presence) -> str:
-    if presence.is_emitted:
-        return "invalid"
-    return "deleted" if presence.last == "delete" else "unknown"
-
-
-def _writer(writer: Writer) -> Mapping[str, Any]:
-    return asdict(writer)
-
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
-
-
-def moment(at: datetime) -> str:
-    """Write a time as answers have it."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -72,7 +72,7 @@ def _problems(answer: Part) -> Iterator[str]:
         elif problem["about"] == "location":
             yield f"{problem['ref']}, which leads to it, has a problem at {place}: {message}"
         elif problem["about"] == "duplicate":
-            yield f"It is described twice in one file; at {place}: {problem['message']}."
+            yield f"It is described more than once; at {place}: {problem['message']}."
         else:
             yield f"At {place}: {message}"
     more = len(answer["problems"]) - FEW - 2

@@ -222,6 +222,7 @@ def test_content_that_is_not_valid_any_more_is_told_with_line_column_and_pointer
 
 def test_a_name_that_two_places_want_is_explained_from_both_sides(platform):
     a, b = (platform.write(f"{name}.yaml", document("web", owner=name)) for name in "ab")
+    platform.source(generated("file", str(a)))
     platform.source(generated("file", str(a)), generated("file", str(b)))
 
     found = explain(platform, WEB)
