@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import click
 from rich.padding import Padding
@@ -38,7 +37,7 @@ def explain(*, server: Server, ref: str, as_json: bool) -> None:
 
     Exit codes: 0 it is served, 1 it is not, 2 called wrongly.
     """
-    found = server.graph(f"/entities/{quote(str(ref_of(ref)), safe='')}/explain")
+    found = server.graph("GET", f"entities/{server.quoted(str(ref_of(ref)))}/explain")
     if as_json:
         print_json(found)
     elif is_terminal():

@@ -81,10 +81,17 @@ class Server:
             items = self._call("POST", "/api/catalog/entities/by-refs", body).get("items", ())
             yield {ref for ref, item in zip(batch, items, strict=True) if item is not None}
 
-    def graph(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Ask what only Callboard knows, below `/api/graph`; raises `NotFoundError`."""
-        query = urlencode([(k, v) for k, v in (parameters or {}).items() if v not in {None, ""}])
-        return self._call("GET", f"/api/graph{path}{'?' if query else ''}{query}")
+    def graph(
+        self, method: str, path: str, parameters: Mapping[str, Any] = {}, body: Any = None
+    ) -> Any:
+        """Call what only Callboard has: an endpoint below `/api/graph`."""
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        return self._call(method, f"/api/graph/{path}{query}", body)
+
+    @staticmethod
+    def quoted(text: str) -> str:
+        """Write a text as one segment of a path."""
+        return quote(text, safe="")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if not self.token and not self._is_signed_in:

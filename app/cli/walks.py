@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -42,12 +41,12 @@ def impact(*, server: Server, ref: str, types: str, depth: int | None, as_json: 
     That is what depends on it, the APIs that it provides and who consumes them, what it consists of
     and what belongs to it, over any number of steps.
     """
-    path = f"/entities/{quote(str(ref_of(ref)), safe='')}/impact"
-    asked = {"types": types, "depth": depth, "limit": PAGE}
-    found = server.graph(path, asked)
+    path = f"entities/{server.quoted(str(ref_of(ref)))}/impact"
+    asked = _given(types=types, depth=depth, limit=PAGE)
+    found = server.graph("GET", path, asked)
     page = found
     while cursor := page["pageInfo"].get("nextCursor"):
-        page = server.graph(path, {**asked, "cursor": cursor})
+        page = server.graph("GET", path, {**asked, "cursor": cursor})
         found["nodes"] += page["nodes"]
     found["pageInfo"] = {}
     if as_json:
@@ -95,8 +94,8 @@ def path(  # noqa: PLR0913 - one for each option
     Exit codes: 0 there is one, 1 there is none, 2 called wrongly.
     """
     ends = {"from": str(ref_of(origin)), "to": str(ref_of(target))}
-    asked = {**ends, "types": types, "direction": direction, "limit": limit}
-    found = server.graph("/paths", asked)
+    asked = {**ends, **_given(types=types, direction=direction, limit=limit)}
+    found = server.graph("GET", "paths", asked)
     if as_json:
         print_json(found)
     else:
@@ -109,6 +108,10 @@ def path(  # noqa: PLR0913 - one for each option
         if not as_json:
             note(f"No way leads from {ends['from']} to {ends['to']}.")
         raise click.exceptions.Exit(1)
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _because(way: Mapping[str, Any]) -> str:
