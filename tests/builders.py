@@ -14,9 +14,9 @@ PLACE = "url:https://git.example.org/catalog.yaml"
 
 
 def component(name: str, *, location: str = PLACE, **spec: Any) -> Entity:
-    """A Component; `spec` is added to what is required."""
-    return entity("Component", name, location, type="service", lifecycle="production",
-                  owner="team-a", **spec)  # fmt: skip
+    """A Component; `spec` is added to what is required, or replaces it."""
+    required = {"type": "service", "lifecycle": "production", "owner": "team-a"}
+    return entity("Component", name, location, **{**required, **spec})
 
 
 def api(name: str, *, location: str = PLACE, **spec: Any) -> Entity:

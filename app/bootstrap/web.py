@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
-from app.bootstrap.catalog import Catalog
+from app.bootstrap.catalog import Catalog, configured_sources
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -26,13 +26,20 @@ from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.explain_known import Schedule
+from app.graph.explain_routes import add_explain_routes
+from app.graph.explaining import Explainer
+from app.graph.ground import Grounds
 from app.graph.history import History
 from app.graph.history_routes import HistoryServices, add_history_routes
 from app.graph.past import Past
 from app.graph.past_routes import add_past_routes
+from app.graph.queries import GraphQueries
 from app.graph.routes import graph_routes
 from app.graph.undo import Undo
+from app.graph.walk_routes import add_walk_routes
 from app.settings import Settings
+from app.sync.worker import FILES_EVERY
 from app.web.application import make_application
 from app.web.health import health_routes
 from app.web.identity import Barrier
@@ -127,8 +134,23 @@ def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blu
         History(catalog.snapshots, catalog.codec), Undo(catalog.writer, catalog.stitcher), may
     )
     add_history_routes(routes, history, sight)
-    add_past_routes(routes, Past(catalog.snapshots, catalog.codec), sight)
+    past = Past(catalog.snapshots, catalog.codec)
+    add_past_routes(routes, past, sight)
+    grounds = Grounds(catalog.snapshots, catalog.processor.kinds.reverse, past)
+    add_walk_routes(routes, GraphQueries(grounds), sight)
+    add_explain_routes(routes, _explainer(settings, catalog), sight)
     return routes
+
+
+def _explainer(settings: Settings, catalog: Catalog) -> Explainer:
+    processor = catalog.processor
+    sources = configured_sources(settings, processor.readers)
+    schedule = Schedule(
+        {name: source.every for name, source in sources.items()},
+        settings.catalog.processing_interval,
+        FILES_EVERY,
+    )
+    return Explainer(catalog.snapshots, catalog.codec, processor.kinds, processor.readers, schedule)
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:

@@ -19,8 +19,24 @@ import orjson
 from app.catalog.causes import NOTHING, Trigger
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.relating import RelationFinder
+from app.catalog.rivals import Rivals
 from app.catalog.store import ORPHAN, Edge, EmissionRow, GraphStore
 from app.db.documents import DocumentCodec
+
+
+def _own(rows: Sequence[EmissionRow], parent: Parent) -> EmissionRow | None:
+    return next((r for r in rows if (r.parent, r.source) == (parent.ref_id, parent.source)), None)
+
+
+def _yields(
+    rivals: Rivals, parent: Parent, offer: tuple[int, Emission], rows: Sequence[EmissionRow]
+) -> bool:
+    """Tell whether another file of the same parent has the name."""
+    ref_id, emission = offer
+    mine = _own(rows, parent)
+    if mine is None or not mine.is_valid or mine.location == emission.location:
+        return False
+    return rivals.holds_off(ref_id, emission, mine.location)
 
 
 def _dump(value: object) -> str:
@@ -55,10 +71,17 @@ class Claims:
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def write(self, parent: Parent, batch: Sequence[Emission], counts: Counts) -> dict[str, int]:
+    def write(
+        self,
+        parent: Parent,
+        batch: Sequence[Emission],
+        counts: Counts,
+        rivals: Rivals | None = None,
+    ) -> dict[str, int]:
         """Write what `parent` emits, leaving alone what did not change; answer the refs' numbers.
 
-        A ref that occurs twice in a batch is written as it occurs last, as in Backstage.
+        A ref that occurs twice in a batch is written as it occurs last, as in Backstage. What has
+        to leave its name to another of the `rivals` is not written, and not in the answer.
         """
         latest = {emission.ref: emission for emission in batch}
         ids = self.store.ref_ids(latest)
@@ -66,7 +89,11 @@ class Claims:
         plan = _Plan()
         for emission in latest.values():
             ref_id = ids[emission.ref]
-            counts.add([self._decide(plan, parent, (ref_id, emission), known.get(ref_id, []))])
+            rows = known.get(ref_id, [])
+            if rivals is not None and _yields(rivals, parent, (ref_id, emission), rows):
+                del ids[emission.ref]
+                continue
+            counts.add([self._decide(plan, parent, (ref_id, emission), rows)])
         self._carry_out(plan, parent)
         counts.read += len(batch)
         return ids
@@ -79,9 +106,7 @@ class Claims:
         rows: Sequence[EmissionRow],
     ) -> Counts:
         ref_id, emission = offer
-        mine = next(
-            (r for r in rows if (r.parent, r.source) == (parent.ref_id, parent.source)), None
-        )
+        mine = _own(rows, parent)
         if mine is not None and mine.hash == emission.hash:
             return Counts(unchanged=1)
         holder = next((row for row in rows if row.claimed), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from app.catalog.emission import Emission, Flaw
 from app.model.problem import Problem
@@ -20,9 +21,22 @@ def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
     for emission in emissions:
         later = last[emission.ref]
         if later is not emission:
-            yield _clash(
-                emission, f"{emission.ref} is described again on line {later.line}, which counts"
-            )
+            message = f"{emission.ref} is described again on line {later.line}, which counts"
+            yield _notice(_clash(emission, message), emission)
+
+
+def rivalries(lost: Iterable[tuple[Emission, str]]) -> Iterator[Flaw]:
+    """Say of names that another file of the same Location has them."""
+    for emission, place in lost:
+        yield _notice(conflict(emission, place), emission)
+
+
+def _notice(flaw: Flaw, emission: Emission) -> Flaw:
+    """Make a flaw one that is told but no failure.
+
+    It is kept with the Location that holds both; whom it is about is said in it.
+    """
+    return replace(flaw, error={**flaw.error, "ref": emission.ref}, is_notice=True)
 
 
 def _clash(emission: Emission, message: str) -> Flaw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ import orjson
 from app.catalog.causes import called_by
 from app.catalog.emission import Counts
 from app.catalog.stitching import Stitcher
-from app.catalog.store import ORPHAN, GraphStore, PendingRow
+from app.catalog.store import ORPHAN, GraphStore, PendingRow, ProblemRow
 from app.catalog.writing import GraphWriter
 from app.errors import NotFoundError
 from app.model.uid import new_uid
@@ -80,13 +81,13 @@ class CatalogCommands:
     def _unprocessed(self, *, served: bool, owner: str | None) -> list[dict[str, Any]]:
         with self.writer.look() as store:
             rows = store.unprocessed(served=served)
-            errors = store.errors_of(row.id for row in rows)
-        found = [self._describe(row, errors.get(row.id, [])) for row in rows]
+            problems = store.problems_of(row.id for row in rows)
+        found = [self._describe(row, problems.get(row.id, [])) for row in rows]
         if owner is None:
             return found
         return [item for item in found if _owner(item["unprocessed_entity"]) == owner]
 
-    def _describe(self, row: PendingRow, errors: list[str]) -> dict[str, Any]:
+    def _describe(self, row: PendingRow, problems: Sequence[ProblemRow]) -> dict[str, Any]:
         packed = row.unprocessed or row.document
         content = orjson.loads(self.writer.codec.unpack(packed)) if packed else {}
         return {
@@ -96,7 +97,7 @@ class CatalogCommands:
             "location_key": row.location,
             "last_discovery_at": _text(row.discovered_at),
             "next_update_at": None,
-            "errors": [orjson.loads(error) for error in errors],
+            "errors": [_error(problem) for problem in problems if not problem.is_notice],
         }
 
 
@@ -109,6 +110,12 @@ def _locations_above(store: GraphStore, ref_id: int) -> list[int]:
         frontier = {row.parent for some in rows.values() for row in some if row.parent > 0} - found
     refs = store.refs(found)
     return sorted(i for i in found if refs[i].startswith("location:"))
+
+
+def _error(problem: ProblemRow) -> dict[str, Any]:
+    """Say of an error, besides what Backstage says, where it is; a line of 0 is not known."""
+    place = {"location": problem.location, "line": problem.line, "column": problem.column}
+    return {**orjson.loads(problem.error), **place, "pointer": problem.pointer}
 
 
 def _owner(content: dict[str, Any]) -> object:

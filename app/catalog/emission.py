@@ -16,10 +16,14 @@ PROCESSING_STATUS = "backstage.io/catalog-processing"
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why an emission is not valid: the error in its served form, and the place it points to."""
+    """Why an emission is not valid: the error in its served form, and the place it points to.
+
+    A notice is told wherever problems are listed, but is no failure: no status shows it.
+    """
 
     error: Mapping[str, Any]
     problem: Problem
+    is_notice: bool = False
 
     @property
     def status_item(self) -> dict[str, Any]:

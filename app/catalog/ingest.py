@@ -19,7 +19,7 @@ from typing import TypeVar
 import orjson
 
 from app.catalog.causes import Trigger
-from app.catalog.clashes import conflict, duplicates
+from app.catalog.clashes import conflict, duplicates, rivalries
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.locations import (
     LocationEntity,
@@ -31,6 +31,7 @@ from app.catalog.locations import (
     read_target,
 )
 from app.catalog.processing import Processor
+from app.catalog.rivals import Rivals
 from app.catalog.stitching import LEARN_AT, Stitcher
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
@@ -98,6 +99,15 @@ class _Run:
         if source not in self.report.runs:
             self.report.runs[source] = new_uid()
         return Trigger(run=self.report.runs[source], commit=commit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A Location while it is read, who of its files has which name, and their commits."""
+
+    location: LocationEntity
+    rivals: Rivals
+    commits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,28 +321,40 @@ class Ingest:
     ) -> None:
         """Read every target, write what it holds, and remove what it holds no longer."""
         seen, done, broken = set[int](), set[str](), set[str]()
-        flaws, fingerprints = list[Flaw](), {"": self.revision}
+        rivals = Rivals(seen, self._places(location))
+        reading = _Reading(location, rivals)
+        flaws, notices, fingerprints = list[Flaw](), list[Flaw](), {"": self.revision}
         parent = Parent(location.source, location.ref_id)
         for read in self._reads(location, given):
             if read.flaw is not None:
                 flaws.append(read.flaw)
+                rivals.unread.add(read.target.location)
                 # Whatever will be found there counts as changed.
                 fingerprints[read.target.location] = ""
                 continue
             fingerprints[read.target.location] = read.fingerprint
+            rivals.coming.discard(read.target.location)
+            rivals.coming |= {content.location for content in read.contents}
             for content in read.contents:
+                rivals.coming.discard(content.location)
                 processed = self.processor.file(content, location.origin)
                 fingerprints |= processed.fingerprints
                 if processed.flaws:
                     flaws += processed.flaws
                     broken.add(content.location)
+                    rivals.unread.add(content.location)
                     continue
                 done.add(content.location)
-                run.report.flaws += duplicates(processed.emissions)
+                reading.commits[content.location] = content.commit
+                notices += duplicates(processed.emissions)
                 for batch in batches(processed.emissions, BATCH):
-                    ids = self._write(run, parent, batch, location, content.commit)
-                    seen |= set(ids.values())
-                    run.report.flaws += [flaw for e in batch for flaw in e.flaws]
+                    seen |= self._write_file(run, parent, batch, reading)
+        for waited in rivals.put_off():
+            run.report.counts.read -= len(waited)
+            for batch in batches(waited, BATCH):
+                seen |= self._write_file(run, parent, batch, reading)
+        notices += rivalries(rivals.lost)
+        run.report.counts.conflicts += len(rivals.lost)
         failed = any(flaw.problem.location not in broken for flaw in flaws)
         with self.writer.look() as store:
             rows = store.emissions_below(location.ref_id)
@@ -352,7 +374,7 @@ class Ingest:
             gone = []
         good = before.good or bool(done) or not flaws
         after = ReadingRow(location.ref_id, orjson.dumps(fingerprints).decode(), good)
-        self._finish(run, location, gone, flaws, after)
+        self._finish(run, location, gone, [*flaws, *notices], after)
 
     def _reads(self, location: LocationEntity, given: CatalogFile | None) -> Iterator[TargetRead]:
         try:
@@ -365,20 +387,40 @@ class Ingest:
         except InputError as error:
             yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
 
+    def _places(self, location: LocationEntity) -> set[str]:
+        """Answer where a Location points, as far as that makes sense."""
+        places = set[str]()
+        with suppress(InputError):
+            places.update(target.location for target in location.targets(self.processor.readers))
+        return places
+
+    def _write_file(
+        self,
+        run: _Run,
+        parent: Parent,
+        batch: Sequence[Emission],
+        reading: _Reading,
+    ) -> set[int]:
+        """Write some of a file of a Location that is being read; answer which refs it describes."""
+        ids = self._write(run, parent, batch, reading)
+        run.report.flaws += [flaw for e in batch if e.ref in ids for flaw in e.flaws]
+        return set(ids.values())
+
     def _write(
         self,
         run: _Run,
         parent: Parent,
         batch: Sequence[Emission],
-        location: LocationEntity | None = None,
-        commit: str = "",
+        reading: _Reading | None = None,
     ) -> dict[str, int]:
         self._go_on()
         self.writer.codec.learn([e.document for e in batch if e.document])
+        commit = reading.commits.get(batch[0].location, "") if reading and batch else ""
         with self.writer.begin(run.trigger(parent.source, commit)) as claims:
-            if location is not None:
-                _check_current(claims.store, location)
-            ids = claims.write(parent, batch, run.report.counts)
+            if reading is not None:
+                _check_current(claims.store, reading.location)
+            rivals = reading.rivals if reading else None
+            ids = claims.write(parent, batch, run.report.counts, rivals)
         run.report.flaws += [conflict(emission, place) for emission, place in claims.lost]
         run.unstitched += len(batch)
         if bisect_right(LEARN_AT, run.unstitched) > run.learned:
@@ -414,8 +456,10 @@ class Ingest:
     def _flaws_differ(
         self, store: GraphStore, location: LocationEntity, flaws: Sequence[Flaw]
     ) -> bool:
-        known = store.errors_of([location.emission_id]).get(location.emission_id, [])
-        return known != [orjson.dumps(flaw.error).decode() for flaw in flaws]
+        known = store.problems_of([location.emission_id]).get(location.emission_id, [])
+        return [(p.error, p.line, p.column) for p in known] != [
+            (orjson.dumps(f.error).decode(), f.problem.line, f.problem.column) for f in flaws
+        ]
 
 
 def _check_current(store: GraphStore, location: LocationEntity) -> None:

@@ -14,12 +14,15 @@ import orjson
 
 from app.errors import InputError
 from app.index.text import scalar_text
+from app.model.nesting import is_deeper
 from app.model.query import NOTHING, AnyOf, Expression, Has, HasPrefix, In, Not, both
 
 Predicate: TypeAlias = Mapping[str, Any]
 
 MAX_DEPTH = 50
 MAX_PARTS = 10_000
+# Beside an operator anything may stand, and is ignored; but a cursor carries it.
+MAX_LEVELS = 4 * MAX_DEPTH
 
 _GROUPS = ("$all", "$any", "$not")
 _OPERATORS = ("$exists", "$in", "$contains", "$hasPrefix")
@@ -31,6 +34,8 @@ def compile_predicate(predicate: Any, what: str = "Invalid query") -> Expression
     Raises `InputError`: `<what>: Validation error: …` if its shape is wrong.
     """
     try:
+        if is_deeper(predicate, MAX_LEVELS):
+            raise _too_deep()
         _Shape().check(predicate)
     except _ShapeError as problem:
         raise InputError(f"{what}: Validation error: {problem}") from None
@@ -39,6 +44,10 @@ def compile_predicate(predicate: Any, what: str = "Invalid query") -> Expression
 
 class _ShapeError(Exception):
     """Says what is wrong with the shape of a predicate, and where."""
+
+
+def _too_deep() -> _ShapeError:
+    return _ShapeError(f"nested more than {MAX_DEPTH} levels deep")
 
 
 class _Shape:
@@ -55,7 +64,7 @@ class _Shape:
         if self._left < 0:
             raise _ShapeError(f"more than {MAX_PARTS} conditions")
         if depth > MAX_DEPTH:
-            raise _ShapeError(f"nested more than {MAX_DEPTH} levels deep")
+            raise _too_deep()
         if _is_primitive(predicate):
             return
         if not isinstance(predicate, dict):

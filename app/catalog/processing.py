@@ -57,14 +57,15 @@ class Processor:
     def file(self, content: Content, origin: str) -> Processed:
         """Process a catalog file of a tree of locations that began at `origin`.
 
-        As in Backstage, one document that cannot be read, or is of a kind that the rules refuse,
-        stops the whole file; one that is merely invalid stops nothing but itself.
+        As in Backstage, one document that cannot be read, has no object for annotations, or is of a
+        kind that the rules refuse, stops the whole file; one that is merely invalid stops nothing
+        but itself.
         """
         entities, flaws = list[Entity](), list[Flaw]()
         for found in documents.iterate(content.data, content.location, self.limits):
             if isinstance(found, Problem):
                 flaws.append(_flaw_of(found))
-            elif (flaw := self._refusal(found, origin)) is not None:
+            elif (flaw := self._refusal(found, origin, content.data)) is not None:
                 flaws.append(flaw)
             else:
                 entities.append(found)
@@ -82,8 +83,12 @@ class Processor:
             return None
         return Placeholders(self.readers, content.location)
 
-    def _refusal(self, entity: Entity, origin: str) -> Flaw | None:
+    def _refusal(self, entity: Entity, origin: str, text: bytes) -> Flaw | None:
         error = policies.check_envelope(entity.data)
+        if error is None and not isinstance(_own_annotations(entity.data["metadata"]), dict):
+            error = ProcessingError(
+                "Error", "metadata.annotations must be a valid object", "/metadata/annotations"
+            )
         if error is None and not self.rules.admit(entity.data, origin):
             error = ProcessingError(
                 "NotAllowedError",
@@ -91,7 +96,7 @@ class Processor:
                 "is not of an allowed kind for that location",
                 pointer="/kind",
             )
-        return None if error is None else _flaw(error, entity, b"")
+        return None if error is None else _flaw(error, entity, text)
 
     def entity(
         self,
@@ -149,10 +154,16 @@ class Processor:
 def _located(entity: Entity, origin: str) -> dict[str, Any]:
     """Copy an entity and note where it was found; what its file says about that is overruled."""
     metadata = dict(entity.data["metadata"])
-    own = metadata.get("annotations")
-    if own is None or isinstance(own, dict):
-        metadata["annotations"] = {**(own or {}), LOCATION: entity.location, ORIGIN: origin}
+    own = _own_annotations(metadata)
+    if isinstance(own, dict):
+        metadata["annotations"] = {**own, LOCATION: entity.location, ORIGIN: origin}
     return {**entity.data, "metadata": metadata}
+
+
+def _own_annotations(metadata: Mapping[str, Any]) -> Any:
+    """Answer the annotations as they were written; what is false to JavaScript counts as none."""
+    own = metadata.get("annotations")
+    return {} if not own and not isinstance(own, list) else own
 
 
 def _with_view_url(data: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,18 @@ class PendingRow(NamedTuple):
     document: bytes | None
 
 
+class ProblemRow(NamedTuple):
+    """What is wrong at a place, the error as JSON."""
+
+    location: str
+    line: int
+    column: int
+    pointer: str
+    error: str
+    is_notice: bool
+    at: datetime | str
+
+
 class Claimed(NamedTuple):
     """The content that is served for a ref."""
 
@@ -230,7 +242,9 @@ class GraphStore:
 
     def unprocessed(self, *, served: bool) -> list[PendingRow]:
         """Answer emissions that are not what is served for their ref, with or without an entity."""
-        test = "e.unprocessed IS NOT NULL AND n.id IS NOT NULL" if served else "n.id IS NULL"
+        flawed = "EXISTS (SELECT 1 FROM problem p WHERE p.emission_id = e.id AND NOT p.notice)"
+        newest = f"(e.unprocessed IS NOT NULL OR {flawed})"
+        test = f"{newest} AND n.id IS NOT NULL" if served else "n.id IS NULL"
         sql = (
             "SELECT e.id, r.ref, e.location, e.discovered_at, e.unprocessed, e.document "
             "FROM emission e JOIN ref r ON r.id = e.ref_id LEFT JOIN entity n ON n.id = e.ref_id "
@@ -247,10 +261,10 @@ class GraphStore:
         self.sql.execute("DELETE FROM problem WHERE emission_id = ANY(?)", list(flaws))
         self.sql.insert(
             tables.problem,
-            ["emission_id", "location", "line", "column", "pointer", "error", "at"],
+            ["emission_id", "location", "line", "column", "pointer", "error", "notice", "at"],
             [
                 (emission_id, _text(p.location), p.line, p.column, _text(p.pointer),
-                 dump(flaw.error), now)
+                 dump(flaw.error), flaw.is_notice, now)
                 for emission_id, found in flaws.items()
                 for flaw in found
                 for p in (flaw.problem,)
@@ -259,10 +273,24 @@ class GraphStore:
 
     def errors_of(self, emission_ids: Iterable[int]) -> dict[int, list[str]]:
         """Answer the serialised errors of emissions, in the order they were found."""
-        sql = "SELECT emission_id, error FROM problem WHERE emission_id = ANY(?) ORDER BY id"
+        sql = (
+            "SELECT emission_id, error FROM problem WHERE emission_id = ANY(?) AND NOT notice "
+            "ORDER BY id"
+        )
         found = defaultdict[int, list[str]](list)
         for emission_id, error in self.sql.rows(sql, list(emission_ids)):
             found[emission_id].append(error)
+        return found
+
+    def problems_of(self, emission_ids: Iterable[int]) -> dict[int, list[ProblemRow]]:
+        """Answer all that is known to be wrong with emissions, in the order it was found."""
+        sql = (
+            'SELECT emission_id, location, line, "column", pointer, error, notice, at '
+            "FROM problem WHERE emission_id = ANY(?) ORDER BY id"
+        )
+        found = defaultdict[int, list[ProblemRow]](list)
+        for emission_id, *row in self.sql.rows(sql, list(emission_ids)):
+            found[emission_id].append(ProblemRow(*row))
         return found
 
     # -- relations --------------------------------------------------------------------------------

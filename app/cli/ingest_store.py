@@ -66,11 +66,13 @@ class SourceStore:
             source,
         )
         return [
-            StandingProblem(str(location), line or 0, column or 0, str(ref), _words(str(error)))
+            _standing(str(location), line or 0, column or 0, str(ref), orjson.loads(error))
             for location, line, column, ref, error in rows
         ]
 
 
-def _words(error: str) -> str:
-    read = orjson.loads(error)
-    return f"{read.get('name', 'Error')}: {read.get('message', '')}"
+def _standing(
+    location: str, line: int, column: int, ref: str, error: Mapping[str, str]
+) -> StandingProblem:
+    words = f"{error.get('name', 'Error')}: {error.get('message', '')}"
+    return StandingProblem(location, line, column, error.get("ref", ref), words)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -145,7 +146,8 @@ change = Table(
     Index("ix_change_entity_id", "entity_id", "seq"),
 )
 
-# What is wrong with an emission: a file that could not be read, an entity that is not valid.
+# What is wrong with an emission: a file that could not be read, an entity that is not valid. A
+# `notice` is no failure, and is not in the status of what is served.
 problem = Table(
     "problem",
     metadata,
@@ -156,6 +158,7 @@ problem = Table(
     Column("column", Integer, nullable=False),
     Column("pointer", Text, nullable=False),
     Column("error", Text, nullable=False),  # JSON: name, message, cause as served in `status`
+    Column("notice", Boolean, nullable=False, server_default=false()),
     Column("at", Instant, nullable=False),
     Index("ix_problem_emission_id", "emission_id"),
 )

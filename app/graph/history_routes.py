@@ -33,13 +33,13 @@ def add_history_routes(routes: Blueprint, services: HistoryServices, sight: Sigh
     diff_query = QueryReader(schemas.DiffQuery, schemas.diff_moments)
     history = services.history
 
-    @routes.get("/entities/<path:ref>/history")
+    @routes.get("/entities/<ref:ref>/history")
     def get_entity_history(ref: str) -> Response:
         wanted = history_query.read(request)
         found = history.changes(EntityRef.parse(ref), wanted, sight.of(request))
         return json_response(found)
 
-    @routes.get("/entities/<path:ref>/diff")
+    @routes.get("/entities/<ref:ref>/diff")
     def get_entity_diff(ref: str) -> Response:
         since, until = diff_query.read(request)
         found = history.diff(EntityRef.parse(ref), since, until, sight.of(request))

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 # How often the queue of requests is looked at; together with reading it is what a refresh takes.
 TICK = 0.1
 ASKED_AT_ONCE = 500
+FILES_EVERY = timedelta(seconds=5)
 # How long it rests after failures in a row, and when a job that failed is tried again.
 LONGEST_PAUSE = 60.0
 RETRY = timedelta(minutes=1)
@@ -48,7 +49,7 @@ class Worker:
     service: SyncService
     ingest: Ingest
     locations_every: timedelta = timedelta(minutes=2)
-    files_every: timedelta = timedelta(seconds=5)
+    files_every: timedelta = FILES_EVERY
     keeps_providers: bool = False
     # How long runs and changes are kept; for ever if that is None.
     keep_runs: timedelta | None = timedelta(days=30)

@@ -16,7 +16,7 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
-from app.graph import past_schemas
+from app.graph import past_schemas, walk_schemas
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -104,6 +104,9 @@ QUERIES = {
     "QueryEntitiesByPredicateAsOf": past_schemas.AsOfQuery,
     "GetEntityFacetsAsOf": past_schemas.PastFacetsQuery,
     "CreateLocation": location_schemas.CreateLocationQuery,
+    "GetNeighbours": walk_schemas.NeighboursQuery,
+    "GetImpact": walk_schemas.ImpactQuery,
+    "GetPaths": walk_schemas.PathsQuery,
 }
 BODIES = {
     "EntityQuery": schemas.PageBody,
@@ -114,6 +117,7 @@ BODIES = {
     "LocationQuery": location_schemas.LocationsBody,
     "AnalyzeLocationRequest": location_schemas.AnalyzeBody,
     "ValidateEntityRequest": location_schemas.ValidateBody,
+    "GraphQuery": walk_schemas.GraphQueryBody,
 }
 
 
@@ -124,14 +128,20 @@ def of_schema(schema):
     }
 
 
+def parameters_of(operation):
+    known = DOCUMENT["components"]["parameters"]
+    for parameter in operation.get("parameters", ()):
+        names = components("parameters", parameter)
+        yield known[names[0]] if names else parameter
+
+
 @pytest.mark.parametrize("operation_id", QUERIES)
 def test_parameters_are_those_of_the_contract(operation_id):
     (operation,) = [op for _, _, op in OPERATIONS if op["operationId"] == operation_id]
-    promised = {}
-    for name in components("parameters", operation["parameters"]):
-        parameter = DOCUMENT["components"]["parameters"][name]
-        promised[name] = (parameter["schema"]["type"], parameter.get("required", False))
-        assert parameter["name"] == name
+    promised = {
+        parameter["name"]: (parameter["schema"]["type"], parameter.get("required", False))
+        for parameter in parameters_of(operation)
+    }
     assert of_schema(QUERIES[operation_id]) == promised
 
 
@@ -147,14 +157,15 @@ def test_bodies_are_those_of_the_contract(name):
 
 def test_lists_with_commas_are_those_of_the_contract():
     with_commas = {
-        name
-        for name, p in DOCUMENT["components"]["parameters"].items()
-        if p.get("explode") is False
+        parameter["name"]
+        for _, _, operation in OPERATIONS
+        for parameter in parameters_of(operation)
+        if parameter.get("explode") is False
     }
     assert with_commas == {
-        field.data_key
+        field.data_key or name
         for schema in QUERIES.values()
-        for field in schema().fields.values()
+        for name, field in schema().fields.items()
         if isinstance(field, fields.List) and type(field) is not fields.List
     }
 

@@ -110,7 +110,7 @@ def test_a_file_that_is_no_yaml_is_told_by_line_and_column_and_changes_nothing(p
     [
         (("  owner:", "  owned:"), "/spec must have required property 'owner'", 6),
         (('owner: "team"', "owner: [team]"), "/spec/owner must be string", 9),
-        (("kind: Component", "kind: Komponent"), "is not of an allowed kind", 1),
+        (("kind: Component", "kind: Komponent"), "is not of an allowed kind", 2),
         (("  name: a", "  name: a\n  tags: [Not A Tag]"), '"tags.0" is not valid', 5),
     ],
 )

@@ -269,6 +269,24 @@ def test_a_location_that_could_not_be_read_is_pending(platform):
     assert "does not exist" in item["errors"][0]["message"]
 
 
+def test_a_file_that_cannot_be_read_any_more_has_failed_with_line_and_column(platform):
+    path = platform.write("a.yaml", document("one"))
+    platform.root("a.yaml")
+    platform.write("a.yaml", document("one") + "---\nkind: [unclosed\n")
+    platform.root("a.yaml")
+
+    (failed,) = platform.commands.failed()
+
+    assert failed["entity_ref"].startswith("location:default/generated-")
+    (error,) = failed["errors"]
+    assert (error["name"], error["location"]) == ("Error", f"file:{path}")
+    assert (error["line"], error["column"]) == (11, 1)
+    assert ONE in platform.served()
+    platform.write("a.yaml", document("one"))
+    platform.root("a.yaml")
+    assert platform.commands.failed() == []
+
+
 def test_the_lists_can_be_limited_to_an_owner(platform):
     bad = [document("one", type=3), document("two", type=3, owner="team-b")]
     platform.write("root.yaml", "---\n".join(bad))

@@ -467,3 +467,110 @@ def test_a_source_that_is_not_configured_any_more_goes_with_all_it_led_to(platfo
     platform.ingest.forget_source("config")
 
     assert platform.refs() == ["component:default/web"]
+
+
+def test_a_name_used_twice_in_a_file_is_told_but_is_no_failure(platform):
+    platform.write("a.yaml", document("one") + "---\n" + document("one", owner="team-b"))
+    report = platform.root("a.yaml")
+
+    assert [flaw.problem.line for flaw in report.flaws] == [1]
+    assert all("status" not in entity for entity in platform.served().values())
+    assert platform.commands.failed() == []
+    platform.write("a.yaml", document("one"))
+    platform.root("a.yaml")
+    assert platform.rows("SELECT * FROM problem") == []
+
+
+# -- files of one Location that describe the same name --------------------------------------------
+
+
+def owner(platform, ref="component:default/one"):
+    return platform.served()[ref]["spec"]["owner"]
+
+
+@pytest.fixture(params=["*.yaml", "all.yml"])
+def shared(request, platform):
+    """A Location that names several files, by a pattern or one by one."""
+    platform.write(
+        "all.yml",
+        """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: all}
+        spec: {type: file, targets: [./a.yaml, ./b.yaml, ./c.yaml], presence: optional}
+        """,
+    )
+    return lambda: platform.root(request.param)
+
+
+def test_of_two_files_of_a_location_the_first_keeps_the_name(platform, shared):
+    platform.write("a.yaml", document("one", owner="a"))
+    platform.write("b.yaml", document("one", owner="b") + "---\n" + document("two"))
+
+    report = shared()
+
+    assert owner(platform) == "a"
+    (flaw,) = report.flaws
+    assert flaw.problem.location.endswith("b.yaml")
+    assert "is already described by file:" in flaw.problem.message
+    assert all("status" not in entity for entity in platform.served().values())
+    (problem,) = platform.rows("SELECT location, notice FROM problem")
+    assert (problem[0], bool(problem[1])) == (flaw.problem.location, True)
+    count = len(platform.rows("SELECT seq FROM change"))
+    platform.write("b.yaml", document("one", owner="b2") + "---\n" + document("two"))
+    shared()
+    assert len(platform.rows("SELECT seq FROM change")) == count
+
+
+def test_a_new_file_does_not_take_a_name_from_an_older_one_of_its_location(platform, shared):
+    platform.write("b.yaml", document("one", owner="b"))
+    shared()
+    platform.write("a.yaml", document("one", owner="a"))
+
+    for text in ("b", "b2"):
+        platform.write("b.yaml", document("one", owner=text))
+        assert len(shared().flaws) == 1
+        assert owner(platform) == text
+
+
+def test_a_file_takes_a_name_over_that_another_of_its_location_leaves(platform, shared):
+    platform.write("b.yaml", document("one", owner="b") + "---\n" + document("two"))
+    shared()
+    platform.write("a.yaml", document("one", owner="a"))
+    platform.write("c.yaml", document("one", owner="c"))
+    shared()
+    assert owner(platform) == "b"
+    uid = platform.served()["component:default/one"]["metadata"]["uid"]
+
+    platform.write("b.yaml", document("two"))
+    report = shared()
+
+    assert owner(platform) == "a"
+    assert [flaw.problem.location[-6:] for flaw in report.flaws] == ["c.yaml"]
+    assert platform.served()["component:default/one"]["metadata"]["uid"] == uid
+
+
+def test_a_file_that_is_broken_today_keeps_its_names_from_others_of_its_location(platform, shared):
+    platform.write("b.yaml", document("one", owner="b"))
+    shared()
+    platform.write("a.yaml", document("one", owner="a"))
+    platform.write("b.yaml", "kind: [unclosed")
+
+    shared()
+
+    assert owner(platform) == "b"
+
+
+def test_an_entity_that_moves_to_another_file_of_its_location_stays_the_same(platform, shared):
+    platform.write("a.yaml", document("one", owner="a") + "---\n" + document("two"))
+    shared()
+    uid = platform.served()["component:default/one"]["metadata"]["uid"]
+    platform.write("a.yaml", document("two"))
+    path = platform.write("b.yaml", document("one", owner="b"))
+
+    report = shared()
+
+    one = platform.served()["component:default/one"]
+    assert (one["metadata"]["uid"], one["spec"]["owner"]) == (uid, "b")
+    place = one["metadata"]["annotations"]["backstage.io/managed-by-location"]
+    assert (place, report.flaws) == (f"file:{path}", [])

@@ -180,6 +180,15 @@ def test_nesting_is_bounded():
         compile_predicate(nested(MAX_DEPTH + 1))
 
 
+@pytest.mark.parametrize("operator", [{"$exists": True}, {"$in": ["x"]}, {"$contains": "x"}])
+def test_nesting_of_what_is_ignored_beside_an_operator_is_bounded(operator):
+    junk = []
+    for _ in range(1000):
+        junk = [junk]
+    with pytest.raises(InputError, match=f"nested more than {MAX_DEPTH} levels deep"):
+        compile_predicate({"kind": {**operator, "junk": junk}})
+
+
 def test_the_number_of_conditions_is_bounded():
     compile_predicate({"$any": [{"a": "b"}] * (MAX_PARTS // 2 - 1)})
     with pytest.raises(InputError, match=f"more than {MAX_PARTS} conditions"):

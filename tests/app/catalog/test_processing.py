@@ -7,7 +7,7 @@ from textwrap import dedent
 import orjson
 import pytest
 
-from app.catalog.processing import MAX_REF_BYTES, Processor
+from app.catalog.processing import LOCATION, MAX_REF_BYTES, Processor
 from app.catalog.rules import Allowed, Rule, Rules
 from app.model.documents import Limits
 from app.model.kinds import KindRegistry
@@ -29,6 +29,10 @@ def processor(tmp_path):
 
 def process(processor, text, place=PLACE):
     return processor.file(Content(place, dedent(text).encode()), ORIGIN)
+
+
+def annotated(value):
+    return document("b").replace("metadata:\n", f"metadata:\n  annotations: {value}\n")
 
 
 def only(processor, text, place=PLACE):
@@ -143,6 +147,9 @@ def test_a_flaw_is_worded_as_in_backstage(tmp_path, change, message):
         ("kind: Component\n", "must have required property 'apiVersion'"),
         (document("b").replace("name: b", "name: 3"), "must be string"),
         (document("b", kind="User"), "is not of an allowed kind for that location"),
+        (annotated("[a]"), "metadata.annotations must be a valid object"),
+        (annotated("[]"), "metadata.annotations must be a valid object"),
+        (annotated("text"), "metadata.annotations must be a valid object"),
     ],
 )
 def test_a_document_that_is_none_stops_its_whole_file(processor, text, message):
@@ -153,6 +160,21 @@ def test_a_document_that_is_none_stops_its_whole_file(processor, text, message):
     assert message in flaw.problem.message
     assert flaw.problem.line >= 10
     assert flaw.problem.location == PLACE
+
+
+def test_annotations_that_are_no_object_are_named_with_line_and_column(processor):
+    (flaw,) = process(processor, document("a") + "---\n" + annotated("text")).flaws
+
+    assert flaw.error == {"name": "Error", "message": "metadata.annotations must be a valid object"}
+    assert (flaw.problem.line, flaw.problem.column) == (13, 16)
+    assert flaw.problem.pointer == "/metadata/annotations"
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "''", "0", "false"])
+def test_annotations_that_javascript_takes_for_nothing_are_none(processor, nothing):
+    (emission,) = process(processor, annotated(nothing)).emissions
+
+    assert orjson.loads(emission.document)["metadata"]["annotations"][LOCATION] == PLACE
 
 
 def test_what_a_rule_refuses_is_named_with_its_origin(processor):

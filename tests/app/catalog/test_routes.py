@@ -97,6 +97,19 @@ def refusal(response):
 # -- by-query ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("levels", [150, 300, 900])
+def test_a_cursor_can_be_written_of_every_query_that_is_accepted(api, levels):
+    junk = b"[" * levels + b"]" * levels
+    body = b'{"limit":1,"query":{"kind":{"$exists":true,"junk":%b}}}' % junk
+    url = "/api/catalog/entities/by-query"
+    response = api.client.post(url, data=body, headers=USER, content_type="application/json")
+
+    if levels < 200:
+        assert response.get_json()["pageInfo"]["nextCursor"]
+    else:
+        assert "nested more than" in refusal(response)
+
+
 def test_a_query_is_filtered_ordered_cut_and_reduced(api):
     response = api.get(
         "/entities/by-query?filter=kind=component&filter=kind=api&orderField=metadata.name,desc"

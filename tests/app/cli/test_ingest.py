@@ -231,6 +231,25 @@ def test_an_entity_that_another_place_defines_is_a_problem_that_names_both():
     assert f"file:{Path('b.yaml').absolute()}:1" in result.stdout
 
 
+def test_names_that_are_used_twice_are_told_by_every_run_until_that_is_mended():
+    twice = component("web") + "---\n" + component("web", owner="team-b")
+    Path("a.yaml").write_text(twice)
+    Path("b.yaml").write_text(component("web"))
+
+    first = run_json("ingest", "a.yaml", "b.yaml")
+    second = run_json("ingest", "a.yaml", "b.yaml")
+
+    assert second["counts"]["written"] == 0
+    problems = [p for source in second["sources"] for p in source["problems"]]
+    assert problems == [p for source in first["sources"] for p in source["problems"]]
+    assert [(p["ref"], p["line"]) for p in problems] == [("component:default/web", 1)] * 2
+    assert "is described again on line 10, which counts" in problems[0]["message"]
+    assert f"file:{Path('a.yaml').absolute()} has it already" in problems[1]["message"]
+    Path("a.yaml").write_text(component("web"))
+    Path("b.yaml").write_text(component("api"))
+    assert run_json("ingest", "a.yaml", "b.yaml")["ok"] is True
+
+
 def test_a_source_that_fails_does_not_keep_the_others_from_being_read(tmp_path):
     Path("a.yaml").write_text(component("web"))
     (tmp_path / "empty.git").mkdir()

@@ -19,6 +19,9 @@ def upgrade() -> None:
         "sequence", sa.Column("oldest", sa.BigInteger(), server_default="0", nullable=False)
     )
     op.add_column("change", sa.Column("base", sa.BigInteger(), nullable=True))
+    op.add_column(
+        "problem", sa.Column("notice", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -64,3 +67,4 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_column("change", "base")
     op.drop_column("sequence", "oldest")
+    op.drop_column("problem", "notice")
