@@ -230,6 +230,7 @@ def _limits(catalog: CatalogSettings) -> Limits:
         documents=limits.max_documents_per_file,
         nodes=limits.max_nodes,
         depth=limits.max_depth,
+        entity=limits.max_entity_bytes,
     )
 
 
