@@ -23,6 +23,7 @@ from app.web.bodies import BodyPump
 from app.web.live import LiveStreams
 from app.web.pool import Pool
 from app.web.streams import SLOT, OpenSocket, StreamSlot
+from app.web.waiting import HoldsUpError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -77,7 +78,8 @@ class Edge:
 
     `inline` names, by method and path, the requests to call on the event loop. They must be quick
     and must not wait for anything: while one runs, nothing else moves in this process. One that
-    takes longer than `slow_inline` all the same sends everything to the pool for `inline_pause`.
+    says it has to wait (`before_waiting`) is called anew in a thread. One that takes longer than
+    `slow_inline` all the same sends everything to the pool for `inline_pause`.
     """
 
     def __init__(
@@ -196,11 +198,12 @@ class Edge:
                 return b"".join(parts)
 
     async def _answer(self, scope: Scope, body: bytes, slot: StreamSlot) -> Answer:
-        environ = environ_of(scope, body)
-        environ[SLOT] = slot
-        environ[COUNTS] = self.counts
+        environ = self._environ(scope, body, slot)
         if self._is_inline(environ):
-            return self._call_inline(scope, environ)
+            try:
+                return self._call_inline(scope, environ)
+            except HoldsUpError:
+                environ = self._environ(scope, body, slot)
         if self._pool.waiting >= self._settings.queue:
             self._overloaded += 1
             message = "The server is overloaded, try again later"
@@ -209,6 +212,12 @@ class Edge:
             return answer
         self._pooled += 1
         return await self._pool.run(lambda: self._call(scope, environ))
+
+    def _environ(self, scope: Scope, body: bytes, slot: StreamSlot) -> Environ:
+        environ = environ_of(scope, body)
+        environ[SLOT] = slot
+        environ[COUNTS] = self.counts
+        return environ
 
     def _is_inline(self, environ: Environ) -> bool:
         wanted = self._inline(environ["REQUEST_METHOD"], environ["PATH_INFO"])
