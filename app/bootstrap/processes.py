@@ -22,6 +22,7 @@ from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.config import load_config
+from app.catalog.registered import RegisteredLocations
 from app.db.engine import Database
 from app.logs import set_up_logging
 from app.serve.child import Child
@@ -165,10 +166,12 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
     service = SyncService(database, catalog.ingest, sources, metrics.observe)
+    registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
         database,
         service,
         catalog.ingest,
+        restore=registered.restore,
         locations_every=settings.catalog.processing_interval or NEVER,
         keeps_providers=settings.catalog.orphan_provider_strategy == "keep",
     )

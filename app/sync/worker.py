@@ -48,6 +48,8 @@ class Worker:
     locations_every: timedelta = timedelta(minutes=2)
     files_every: timedelta = timedelta(seconds=5)
     keeps_providers: bool = False
+    # What callers registered is emitted again if it was deleted meanwhile, as in Backstage.
+    restore: Callable[[], object] = lambda: None
     _failures: int = field(default=0)
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -58,6 +60,7 @@ class Worker:
         self.ingest.stitcher.stitch_all(stop.is_set)
         if not self.keeps_providers:
             self.service.evict()
+        self.restore()
         scheduler.start()
         ready()
         try:
