@@ -18,11 +18,12 @@ from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import configured_sources, join_catalog
 from app.bootstrap.database import open_configured
+from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
-from app.config import load_config
 from app.catalog.registered import RegisteredLocations
+from app.config import load_config
 from app.db.engine import Database
 from app.logs import set_up_logging
 from app.serve.child import Child
@@ -80,7 +81,7 @@ def serve(
     source = Source(tuple(paths), dict(overrides))
     settings = source.read()
     _log(settings)
-    for notice in (*settings.notices, *settings.warnings):
+    for notice in (*settings.notices, *settings.warnings, *provider_warnings(settings)):
         log.warning(notice)
     with closing(
         open_configured(settings.backend.database, settings.callboard.data_directory)

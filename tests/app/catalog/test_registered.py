@@ -131,7 +131,6 @@ def test_only_urls_are_registered(registered, location_type, target, complaint):
     assert registered.all() == []
 
 
-
 def test_a_location_whose_entity_was_deleted_is_restored_at_the_next_start(catalog, registered):
     target = catalog.publish("/web.yaml", component("web"))
     made = registered.register("url", target)
