@@ -47,6 +47,7 @@ class EdgeSettings:
     retry_after: int = 1
     comment_every: float = 15.0
     slow_inline: float = 0.25
+    inline_bytes: int = 16 * 1024
     inline_pause: float = 30.0
 
 
@@ -79,7 +80,8 @@ class Edge:
     `inline` names, by method and path, the requests to call on the event loop. They must be quick
     and must not wait for anything: while one runs, nothing else moves in this process. One that
     says it has to wait (`before_waiting`) is called anew in a thread. One that takes longer than
-    `slow_inline` all the same sends everything to the pool for `inline_pause`.
+    `slow_inline` all the same sends everything to the pool for `inline_pause`. What takes more than
+    `inline_bytes` to ask is never quick to answer.
     """
 
     def __init__(
@@ -199,7 +201,8 @@ class Edge:
 
     async def _answer(self, scope: Scope, body: bytes, slot: StreamSlot) -> Answer:
         environ = self._environ(scope, body, slot)
-        if self._is_inline(environ):
+        size = len(body) + len(scope["query_string"])
+        if size <= self._settings.inline_bytes and self._is_inline(environ):
             try:
                 return self._call_inline(scope, environ)
             except HoldsUpError:
