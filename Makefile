@@ -8,7 +8,7 @@ CALLBOARD := $(BIN)/callboard
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench conformance peers e2e break lock clean
+.PHONY: help run test lint format bench conformance peers e2e junk break lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ peers: $(VENV)/dev ## call the API with Backstage's own client (needs node and n
 e2e: $(VENV)/dev ## start it as its users do and look at what it answers
 	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e -q \
 	  --ignore=tests/e2e/test_crash.py --ignore=tests/e2e/test_bad_input.py $(ARGS)
+
+junk: $(VENV)/dev ## feed it bad files, requests and tokens
+	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e/test_bad_input.py -q $(ARGS)
 
 break: $(VENV)/dev ## kill its processes and feed it bad input (minutes)
 	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e/test_crash.py tests/e2e/test_bad_input.py -q

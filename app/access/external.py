@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from joserfc.jwk import OctKey
 
+from app.access.jwks import ForeignIssuer, PublishedKeys, fetch_keys
 from app.access.tokens import Peeked, verified_claims
 from app.errors import NotAllowedError
-from app.logs import fields
-from app.settings import AccessRestriction, ExternalAccess, LegacyAccess, StaticAccess
+from app.settings import (
+    AccessRestriction,
+    ExternalAccess,
+    JwksAccess,
+    LegacyAccess,
+    StaticAccess,
+)
 from app.web.principals import AccessRestrictions, ServicePrincipal
-
-log = logging.getLogger(__name__)
 
 # What the backends of old said they were.
 LEGACY_SUBJECT = "backstage-server"
@@ -29,15 +32,14 @@ class ExternalCaller:
     restricted: Mapping[str, ServicePrincipal] | None
 
     @classmethod
-    def of(cls, access: StaticAccess | LegacyAccess) -> ExternalCaller:
-        """Read one entry of the configuration."""
+    def of(cls, access: ExternalAccess, subject: str) -> ExternalCaller:
+        """Hold a subject to what its entry of the configuration says."""
         if not access.restrictions:
-            return cls(access.subject, None)
+            return cls(subject, None)
         restricted = {
-            r.plugin: ServicePrincipal(access.subject, _restrictions(r))
-            for r in access.restrictions
+            r.plugin: ServicePrincipal(subject, _restrictions(r)) for r in access.restrictions
         }
-        return cls(access.subject, restricted)
+        return cls(subject, restricted)
 
     def principal(self, plugin: str) -> ServicePrincipal:
         """Answer the principal that `plugin` sees; raises `NotAllowedError` for other plugins."""
@@ -57,18 +59,18 @@ class ExternalCallers:
         """Keep digests of the static tokens: finding one tells nothing about how long it took."""
         self._static: dict[bytes, ExternalCaller] = {}
         self._legacy: list[tuple[OctKey, ExternalCaller]] = []
+        self._issuers: list[ForeignIssuer] = []
+        fetch = fetch_keys()
         for entry in access:
             match entry:
                 case StaticAccess():
-                    self._static[digest(entry.token)] = ExternalCaller.of(entry)
+                    self._static[digest(entry.token)] = ExternalCaller.of(entry, entry.subject)
                 case LegacyAccess():
                     key = OctKey.import_key(entry.secret)
-                    self._legacy.append((key, ExternalCaller.of(entry)))
-                case _:
-                    log.warning(
-                        "external access of type jwks is not served yet",
-                        extra=fields(url=entry.url),
-                    )
+                    self._legacy.append((key, ExternalCaller.of(entry, entry.subject)))
+                case JwksAccess():
+                    keys = PublishedKeys(entry.url, fetch)
+                    self._issuers.append(ForeignIssuer(entry, keys))
 
     def static(self, digest: bytes) -> ExternalCaller | None:
         """Find the owner of a static token by its digest."""
@@ -84,6 +86,14 @@ class ExternalCallers:
         for key, caller in self._legacy:
             if verified_claims(token, key, "HS256", now) is not None:
                 return caller
+        return None
+
+    def foreign(self, token: str, peeked: Peeked, now: datetime) -> ExternalCaller | None:
+        """Find whose published key signed a token."""
+        for issuer in self._issuers:
+            subject = issuer.subject(token, peeked, now)
+            if subject is not None:
+                return ExternalCaller.of(issuer.access, subject)
         return None
 
 

@@ -65,7 +65,7 @@ class TokenVerifier:
             peeked = peek(token)
             known = None if peeked is None else self._verify(token, peeked, plugin)
             if known is None:
-                return self._legacy(token, peeked, plugin)
+                return self._external_caller(token, peeked, plugin)
             self._remember(digest, known)
         if known.is_limited and not limited:
             raise AuthenticationError("Illegal limited user token")
@@ -122,10 +122,12 @@ class TokenVerifier:
         wanted = {"iat": None, "exp": None, "sub": None, **required}
         return verified_claims(token, found.key, found.algorithm, self._clock(), **wanted)
 
-    def _legacy(self, token: str, peeked: Peeked | None, plugin: str) -> Principal:
+    def _external_caller(self, token: str, peeked: Peeked | None, plugin: str) -> Principal:
         caller = None
         if peeked is not None:
-            caller = self._external.legacy(token, peeked, self._clock())
+            now = self._clock()
+            caller = self._external.legacy(token, peeked, now)
+            caller = caller or self._external.foreign(token, peeked, now)
         if caller is None:
             raise AuthenticationError("Illegal token")
         return caller.principal(plugin)

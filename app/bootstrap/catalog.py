@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from importlib.metadata import version
-from typing import Any
 
 import orjson
-from marshmallow import EXCLUDE, ValidationError
 
+from app.bootstrap.providers import provider_sources
 from app.catalog.commands import CatalogCommands
 from app.catalog.emission import Counts
 from app.catalog.index_files import IndexFiles
@@ -27,13 +25,10 @@ from app.db import sequence
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
-from app.errors import ConfigError, InputError
 from app.model.documents import Limits
 from app.model.entity import Entity
 from app.model.kinds import Kind, KindRegistry
 from app.model.relations import RelationRule
-from app.plugins import Plugin, discover
-from app.ports import Ingestor
 from app.scm.globs import compile_glob
 from app.scm.readers import Readers, ReaderSettings, open_readers
 from app.scm.reading import ReadingLimits
@@ -42,13 +37,11 @@ from app.settings import (
     CatalogSettings,
     LocationMatch,
     Settings,
-    parse_duration,
 )
 from app.sync.service import Source
 
-# The source that stands for `catalog.locations`, and how often providers are read by default.
+# The source that stands for `catalog.locations`.
 CONFIGURED = "locations"
-EVERY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,57 +116,8 @@ def configured_sources(settings: Settings, readers: Readers) -> dict[str, Source
     catalog = settings.catalog
     locations = tuple((location.type, location.target) for location in catalog.locations)
     sources = [Source(CONFIGURED, ConfiguredLocations(locations))]
-    plugins = {
-        plugin.id: plugin
-        for plugin in discover("ingestors", group="callboard.ingestors")
-        if plugin.kind == "ingestor"
-    }
-    for kind, entries in catalog.providers.items():
-        plugin = plugins.get(kind)
-        if plugin is not None:
-            sources += _provider_sources(plugin, entries, readers)
+    sources += provider_sources(settings, readers)
     return {source.name: source for source in sources}
-
-
-def _provider_sources(
-    plugin: Plugin, entries: Mapping[str, Any], readers: Readers
-) -> Iterator[Source]:
-    """Make the sources of one kind of provider; `entries` is one entry or several by id."""
-    schema = plugin.schema(unknown=EXCLUDE)
-    several = all(isinstance(entry, Mapping) for entry in entries.values())
-    for name, entry in entries.items() if several else [("default", entries)]:
-        path = f"catalog.providers.{plugin.id}.{name}"
-        try:
-            values = schema.load(entry)
-            ingestor: Ingestor = plugin.build(values, readers)
-        except ValidationError as error:
-            raise ConfigError("\n".join(_mistakes(path, error.messages))) from error
-        except (ConfigError, InputError) as error:
-            raise ConfigError(f"{path}: {error}") from error
-        try:
-            every, first_after = _schedule(entry.get("schedule"))
-        except ValueError as error:
-            raise ConfigError(f"{path}.schedule: {error}") from error
-        yield Source(f"{plugin.id}:{name}", ingestor, every, first_after)
-
-
-def _mistakes(path: str, messages: Any) -> Iterator[str]:
-    """Write what a schema refuses as the rest of the configuration does: a line for each key."""
-    if isinstance(messages, Mapping):
-        for key, below in messages.items():
-            yield from _mistakes(path if key == "_schema" else f"{path}.{key}", below)
-    else:
-        for message in messages:
-            yield f"{path}: {message}"
-
-
-def _schedule(schedule: Any) -> tuple[timedelta, timedelta]:
-    """Read Backstage's `schedule`: how often, and how long after the start."""
-    if not isinstance(schedule, Mapping):
-        return EVERY, timedelta(0)
-    every = parse_duration(schedule.get("frequency", {"minutes": 30}))
-    first_after = parse_duration(schedule.get("initialDelay", {"seconds": 0}))
-    return every, first_after
 
 
 def _kinds(catalog: CatalogSettings) -> KindRegistry:
@@ -231,6 +175,7 @@ def _limits(catalog: CatalogSettings) -> Limits:
         documents=limits.max_documents_per_file,
         nodes=limits.max_nodes,
         depth=limits.max_depth,
+        entity=limits.max_entity_bytes,
     )
 
 

@@ -19,9 +19,11 @@ from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import configured_sources, join_catalog
 from app.bootstrap.database import open_configured
+from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
+from app.catalog.registered import RegisteredLocations
 from app.config import load_config
 from app.db.engine import Database
 from app.logs import set_up_logging
@@ -82,7 +84,7 @@ def serve(
     source = Source(tuple(paths), dict(overrides))
     settings = source.read()
     _log(settings)
-    for notice in (*settings.notices, *settings.warnings):
+    for notice in (*settings.notices, *settings.warnings, *provider_warnings(settings)):
         log.warning(notice)
     with closing(
         open_configured(settings.backend.database, settings.callboard.data_directory)
@@ -195,10 +197,12 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
     service = SyncService(database, catalog.ingest, sources, metrics.observe)
+    registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
         database,
         service,
         catalog.ingest,
+        restore=registered.restore,
         locations_every=settings.catalog.processing_interval or NEVER,
         keeps_providers=settings.catalog.orphan_provider_strategy == "keep",
         keep_runs=settings.callboard.retention.runs,

@@ -81,12 +81,17 @@ def _fill(value: Any, pointer: str, folder: Folder | None, filled: Filled) -> An
         return value
     if len(value) == 1:
         ((key, target),) = value.items()
-        if key in KEYS and isinstance(target, str):
+        if key in KEYS:
             return _resolve(key, target, pointer, folder, filled)
     return {key: _fill(v, pointer + pointer_to(key), folder, filled) for key, v in value.items()}
 
 
-def _resolve(key: str, target: str, pointer: str, folder: Folder | None, filled: Filled) -> Any:
+def _resolve(key: str, target: Any, pointer: str, folder: Folder | None, filled: Filled) -> Any:
+    if not isinstance(target, str):
+        message = f"{key} wants the address of a file, as text"
+        filled.complaints.append(Complaint(PLACEHOLDER, pointer + pointer_to(key), message))
+        filled.unknown.append(pointer)
+        return _stand_in(key)
     if folder is None or is_url(target):
         filled.unknown.append(pointer)
         return _stand_in(key)

@@ -26,6 +26,7 @@ MARKS = tuple(key.encode() for key in KEYS)
 MAX_PLACEHOLDERS = 100
 # How deep the data that one brings may be nested, on top of what it is put into.
 MAX_DEPTH = 50
+ELSEWHERE = "Placeholder may only reference files from the same repository as the entity"
 
 
 class PlaceholderError(InputError):
@@ -60,7 +61,7 @@ class Placeholders:
             return value
         if any(key.startswith("$") for key in value):
             key, target = next(iter(value.items()))
-            if len(value) > 1 or key not in KEYS or not isinstance(target, str):
+            if len(value) > 1 or key not in KEYS:
                 return value
             return self._resolve(key, target, f"{pointer}/{key}")
         return {
@@ -68,12 +69,16 @@ class Placeholders:
             for key, item in value.items()
         }
 
-    def _resolve(self, key: str, target: str, pointer: str) -> Any:
+    def _resolve(self, key: str, target: Any, pointer: str) -> Any:
         kind, _, base = self.base.partition(":")
-        if kind != "url" and not is_url(target):
+        if not isinstance(target, str):
             raise PlaceholderError(
-                f"Placeholder {key} could not form a URL out of {base} and {target}", pointer
+                f"Placeholder {key} expected a string value parameter, in the form of an absolute "
+                "URL or a relative path",
+                pointer,
             )
+        if kind != "url" and not is_url(target):
+            raise _no_url(key, target, base, "TypeError: Invalid URL", pointer)
         self._budget -= 1
         if self._budget < 0:
             raise PlaceholderError(
@@ -92,10 +97,9 @@ class Placeholders:
             url = reader.resolve(target, base)
             is_near = reader.same_repository(url, base)
         except CallboardError as error:
-            raise self._unreadable(key, target, error, pointer) from error
+            raise _no_url(key, target, base, spoken(error), pointer) from error
         if not is_near:
-            message = "Placeholder may only reference files from the same repository as the entity"
-            raise PlaceholderError(message, pointer)
+            raise _no_url(key, target, base, f"Error: {ELSEWHERE}", pointer)
         try:
             # Until it is read, whatever is there counts as changed.
             self.fingerprints[f"url:{url}"] = ""
@@ -113,6 +117,11 @@ class Placeholders:
         return PlaceholderError(
             f"Placeholder {key} could not read location {target}, {spoken(error)}", pointer
         )
+
+
+def _no_url(key: str, target: str, base: str, why: str, pointer: str) -> PlaceholderError:
+    message = f"Placeholder {key} could not form a URL out of {base} and {target}, {why}"
+    return PlaceholderError(message, pointer)
 
 
 def _text(data: bytes, _key: str, _target: str, _pointer: str) -> str:

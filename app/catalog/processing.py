@@ -33,6 +33,8 @@ Edges: TypeAlias = tuple[tuple[str, str], ...]
 # A name has 63 characters and a ref three of them; an index of PostgreSQL takes 2700 bytes.
 MAX_REF_BYTES = 2000
 IMPOSSIBLE_REF = f"An entity reference has a NUL character, or more than {MAX_REF_BYTES} bytes"
+# Of each text that tells what an entity is that is too large to be kept.
+_HEAD_CHARACTERS = 200
 PLACEHOLDER_FAILURE = "Processor PlaceholderProcessor threw an error while preprocessing"
 
 
@@ -112,6 +114,8 @@ class Processor:
         data = _located(entity, origin)
         ref = policies.ref_text(data)
         unprocessed = orjson.dumps(data)
+        if (excess := self._excess(unprocessed)) is not None:
+            return _invalid(ref, entity, _head(data), _flaw(excess, entity, b""))
         try:
             if placeholders is not None:
                 data = placeholders.entity(data)
@@ -141,7 +145,17 @@ class Processor:
         edges = tuple((relation.type, str(relation.target)) for relation in relations)
         if not all(is_storable(target) for _, target in edges):
             return ProcessingError("InputError", IMPOSSIBLE_REF, "/spec")
-        return orjson.dumps(data), edges
+        document = orjson.dumps(data)
+        return self._excess(document) or (document, edges)
+
+    def _excess(self, document: bytes) -> ProcessingError | None:
+        if len(document) <= self.limits.entity:
+            return None
+        return ProcessingError(
+            "InputError",
+            f"The entity has {len(document)} bytes as JSON, more than the {self.limits.entity} "
+            "that catalog.limits.maxEntityBytes allows",
+        )
 
     def relations_of(self, data: Mapping[str, Any]) -> Edges:
         """Derive the edges of an entity that was processed before."""
@@ -176,6 +190,24 @@ def _with_view_url(data: dict[str, Any]) -> dict[str, Any]:
         return data
     annotations = {**annotations, VIEW_URL: target}
     return {**data, "metadata": {**data["metadata"], "annotations": annotations}}
+
+
+def _head(data: Mapping[str, Any]) -> bytes:
+    """Keep of an entity that is too large what tells which it is and where it was found."""
+    metadata = data["metadata"]
+    own = metadata.get("annotations")
+    places = {name: own[name] for name in (LOCATION, ORIGIN)} if isinstance(own, dict) else {}
+    names = {
+        name: metadata[name][:_HEAD_CHARACTERS]
+        for name in ("name", "namespace")
+        if isinstance(metadata.get(name), str)
+    }
+    return orjson.dumps(
+        {
+            **{name: data[name][:_HEAD_CHARACTERS] for name in ("apiVersion", "kind")},
+            "metadata": {**names, "annotations": places},
+        }
+    )
 
 
 def is_storable(ref: str) -> bool:

@@ -20,9 +20,9 @@ _LONGEST_PLACE = 10
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Which paths of an entity to keep, in this order."""
+    """Which paths of an entity to keep, in this order, each with its parts."""
 
-    paths: tuple[tuple[str, ...], ...]
+    paths: tuple[tuple[str, tuple[str, ...]], ...]
 
     def reduce(self, document: bytes) -> bytes:
         """Reduce an entity that is given, and answered, as JSON."""
@@ -31,7 +31,7 @@ class Projection:
     def of(self, entity: dict[str, Any]) -> dict[str, Any]:
         """Reduce an entity; the answer shares its values."""
         output: dict[str, Any] = {}
-        for path in self.paths:
+        for text, path in self.paths:
             head = path[0]
             branch = entity.get(head)
             if len(path) == 1:
@@ -43,7 +43,7 @@ class Projection:
                     kept = output[head] = {}
                 kept[path[1]] = branch[path[1]]
             else:
-                _copy(path, entity, output)
+                _copy(text, entity, output)
         return output
 
 
@@ -54,33 +54,61 @@ def parse_fields(texts: Iterable[str]) -> Projection | None:
     for field in fields:
         if "[" in field:
             raise InputError(f'Invalid field "{field}", array type fields are not supported')
-    return Projection(tuple(tuple(field.split(".")) for field in fields)) if fields else None
+    return _projection(fields) if fields else None
 
 
-def _copy(path: tuple[str, ...], entity: dict[str, Any], output: dict[str, Any]) -> None:
+def _projection(fields: Iterable[str]) -> Projection:
+    return Projection(tuple((field, tuple(field.split(".", 3))) for field in fields))
+
+
+def _copy(text: str, entity: dict[str, Any], output: dict[str, Any]) -> None:
     """Copy what a path leads to, making the objects and arrays on the way."""
     steps: list[tuple[Any, Any]] = []
     value: Any = entity
-    part: str | None = None
-    for name in path:
-        part = name if part is None else f"{part}.{name}"
-        key = _key(value, part)
-        if key is not None:
-            value = value[key]
-            steps.append((key, value))
-            part = None
-    if part is None:
-        _put(output, steps)
+    begin = 0
+    while begin <= len(text):
+        found = _step(value, text, begin)
+        if found is None:
+            return
+        key, begin = found
+        value = value[key]
+        steps.append((key, value))
+    _put(output, steps)
 
 
-def _key(value: Any, part: str) -> str | int | None:
-    """Find what `part` names in an object or array."""
-    if isinstance(value, dict):
-        return part if part in value else None
-    if isinstance(value, list) and part.isdecimal() and part.isascii():
-        place = int(part) if len(part) < _LONGEST_PLACE else len(value)
-        return place if place < len(value) and str(place) == part else None
-    return None
+def _step(value: Any, text: str, begin: int) -> tuple[str | int, int] | None:
+    """Find what the path from `begin` on names in an object or array, and where it goes on.
+
+    The shortest key counts. Keys are looked for in the path and not the other way round, so that
+    a path costs no more than its length, however many dots it has.
+    """
+    end = text.find(".", begin)
+    part = text[begin:] if end < 0 else text[begin:end]
+    if isinstance(value, list):
+        place = _place(value, part)
+        return None if place is None else (place, begin + len(part) + 1)
+    if not isinstance(value, dict):
+        return None
+    if part in value:
+        return part, begin + len(part) + 1
+    dotted = [
+        key
+        for key in value
+        if text.startswith(key, begin)
+        and len(key) > len(part)
+        and text[begin + len(key) : begin + len(key) + 1] in ("", ".")
+    ]
+    if not dotted:
+        return None
+    key = min(dotted, key=len)
+    return key, begin + len(key) + 1
+
+
+def _place(value: list[Any], part: str) -> int | None:
+    if not (part.isdecimal() and part.isascii() and len(part) < _LONGEST_PLACE):
+        return None
+    place = int(part)
+    return place if place < len(value) and str(place) == part else None
 
 
 def _put(target: Any, steps: list[tuple[Any, Any]]) -> None:

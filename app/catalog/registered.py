@@ -32,6 +32,8 @@ from app.model.uid import new_uid
 
 REGISTERED = "registered"
 # Longer ones do not fit into an index of PostgreSQL, and no server would take them.
+# Locations looked at in one transaction when they are restored.
+AT_ONCE = 500
 MAX_TARGET = 2000
 
 OnConflict = Literal["reject", "refresh"]
@@ -171,6 +173,34 @@ class RegisteredLocations:
                 # Some other source emits the same Location, which is its own to read from now on.
                 _ask(claims, ref_id)
         self.stitcher.stitch_all()
+
+    def restore(self) -> int:
+        """Emit Locations anew that were deleted though they are still registered; count them."""
+        with self.writer.look() as graph:
+            locations = RegisteredStore(graph.sql).all()
+        restored = 0
+        for start in range(0, len(locations), AT_ONCE):
+            restored += self._restore(locations[start : start + AT_ONCE])
+        return restored
+
+    def _restore(self, locations: list[RegisteredLocation]) -> int:
+        with self.writer.begin() as claims:
+            store, graph = RegisteredStore(claims.store.sql), claims.store
+            refs = graph.known_refs([location.entity_ref for location in locations])
+            emitted = graph.emissions_of(refs.values())
+            missing = [
+                location
+                for location in locations
+                if not any(
+                    (row.parent, row.source) == (0, REGISTERED)
+                    for row in emitted.get(refs.get(location.entity_ref, 0), ())
+                )
+                # It may have been removed or moved since it was looked at.
+                and store.get(location.id) == location
+            ]
+            for location in missing:
+                self._emit(claims, location)
+        return len(missing)
 
     def _emit(self, claims: Claims, location: RegisteredLocation) -> None:
         (ref_id,) = claims.write(Parent(REGISTERED), [self._emission(location)], Counts()).values()

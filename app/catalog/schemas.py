@@ -26,6 +26,8 @@ TOTALS = validate.OneOf(("include", "exclude"))
 AT_LEAST_ZERO = validate.Range(min=0)
 MOST = 1 << 31
 """No catalog is larger; what is asked beyond is asked in vain, but must not overflow anything."""
+MAX_ORDER = 20
+"""Fields to order the legacy listing by; each costs as much as a query of its own."""
 
 
 class NoQuery(Schema):
@@ -163,6 +165,8 @@ def list_request(**given: Any) -> ListRequest:
     expression = filter_request(given["filters"])
     projection = parse_fields(given["fields_"])
     order = tuple(map(_legacy_order, given["order"]))
+    if len(order) > MAX_ORDER:
+        raise InputError(f"More than {MAX_ORDER} order parameters cannot be given")
     limit, offset, after = given["limit"], given["offset"], given["after"]
     if limit is None and offset is None and after is None:
         return ListRequest(expression, order, None, projection)

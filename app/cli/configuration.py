@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from app.bootstrap.catalog import configured_sources, join_catalog
+from app.bootstrap.providers import provider_warnings
 from app.cli.config_text import config_lines, origins
 from app.cli.examples import examples
 from app.cli.options import Configuration, config_option, json_option
@@ -87,6 +88,7 @@ def check(config: Config) -> Checked:
         configured_sources(settings, catalog.processor.readers)
     except CallboardError as error:
         checked.mistakes += str(error).splitlines()
+    checked.warnings += provider_warnings(settings)
     checked.notices += _unknown_providers(config, settings)
     return checked
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from app.index.text import LONGEST
+
 _ANY_ONE = "_"
 _ANY_MANY = "%"
 _ESCAPE = "\\"
@@ -50,10 +52,15 @@ class LikePattern:
         )
 
 
+_NOTHING = LikePattern(None, (re.compile("(?!)"),))
+
+
 def like(term: str) -> LikePattern:
     """Parse the term of a full-text filter."""
     if not any(special in term for special in (_ANY_ONE, _ANY_MANY, _ESCAPE)):
         return LikePattern(term)
+    if _least(term) > LONGEST:
+        return _NOTHING
     pieces = [""]
     characters = iter(f"{term}{_ANY_MANY}")
     is_anchored = True
@@ -70,3 +77,9 @@ def like(term: str) -> LikePattern:
             pieces[-1] += re.escape(character)
     compiled = tuple(re.compile(piece, re.DOTALL) for piece in pieces if piece)
     return LikePattern(None, compiled, is_anchored and bool(compiled))
+
+
+def _least(term: str) -> int:
+    """Count how many characters a value has to have to match, at least."""
+    escaped = len(re.findall(r"\\.", term, re.DOTALL))
+    return len(term) - escaped - term.count(_ANY_MANY) - term.endswith(_ESCAPE)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from pyroaring import FrozenBitMap
 
+from app.errors import InputError
 from app.index.arrays import U32, Places, mask, spans
 from app.index.base import Base
 from app.index.columns import Column, Field
 from app.index.overlay import Overlay, present_texts
 from app.index.text import utf8
 
+# Fields of several values multiply; more rows than this take more memory than there is to give.
+MAX_ROWS = 5_000_000
 _LAST = np.iinfo(np.intp).max
 
 
@@ -43,6 +46,11 @@ def sort_rows(base: Base, overlay: Overlay, owners: U32, fields: Sequence[SortFi
         starts = (np.cumsum(counts) - counts)[owners[rows]]
         counts = counts[owners[rows]]
         filled = np.maximum(counts, 1)
+        if int(filled.sum()) > MAX_ROWS:
+            raise InputError(
+                f"Ordering by {field.name} as well makes more than {MAX_ROWS} rows: too many "
+                "entities have several values in these fields"
+            )
         joined = np.full(int(filled.sum()), _LAST, np.intp)
         begins = np.cumsum(filled) - filled
         joined[spans(begins, counts)] = ranks[order[spans(starts, counts)]]

@@ -34,7 +34,8 @@ class Limits:
     """How much of a file is read; what goes beyond becomes a problem.
 
     `nodes` counts the keys and values in all documents of a file, with every alias expanded; the
-    text that an alias repeats counts too, by the length.
+    text that an alias repeats counts too, by the length. `entity` is for one entity as JSON, once
+    its placeholders are filled in.
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -42,6 +43,7 @@ class Limits:
     nodes: int = 1_000_000
     depth: int = 100
     key_length: int = 1024
+    entity: int = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from app.settings.durations import parse_duration
 from app.settings.integrations import IntegrationsSettings
 from app.settings.kinds import CustomKind, RelationRule
 from app.settings.read import BackendSettings, Settings, read_settings
-from app.settings.section import Section, read_section
+from app.settings.section import Section, mistakes, read_section
 from app.settings.sign_in import AuthSettings, GuestSettings
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "Settings",
     "SqliteDatabase",
     "StaticAccess",
+    "mistakes",
     "parse_duration",
     "read_section",
     "read_settings",

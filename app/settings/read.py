@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,7 +73,8 @@ class Settings:
     """Every section Callboard owns.
 
     `warnings` name keys that mean nothing; `notices` say where something was decided that the
-    operator may not expect. Both are ready to be shown.
+    operator may not expect. Both are ready to be shown. `complaint` words what parts find that read
+    their own options: the path of a key and what is wrong, to which it adds the file and the line.
     """
 
     app: AppSettings
@@ -87,6 +88,7 @@ class Settings:
     is_development: bool
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    complaint: Callable[[str, str], str] = field(default="{}: {}".format, repr=False, compare=False)
 
 
 def read_settings(config: Config) -> Settings:
@@ -119,6 +121,7 @@ def read_settings(config: Config) -> Settings:
         is_development=config.is_development,
         warnings=tuple(warning for section in read.values() for warning in section.warnings),
         notices=(*notices, *_unset(config)),
+        complaint=config.complaint,
     )
 
 

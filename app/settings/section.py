@@ -84,7 +84,7 @@ def read_section(config: Config, path: str, schema: Section) -> Read:
         value = schema.load(data)
     except ValidationError as error:
         found = tuple(
-            config.complaint(place, message) for place, message in _mistakes(error.messages, path)
+            config.complaint(place, message) for place, message in mistakes(error.messages, path)
         )
         return Read(None, found, unknown)
     return Read(value, (), unknown)
@@ -114,12 +114,13 @@ def _unknown_inside(field: fields.Field[Any], value: Any, path: str) -> Iterator
         yield from unknown_keys(field.schema, value, path)
 
 
-def _mistakes(messages: Any, path: str) -> Iterator[tuple[str, str]]:
+def mistakes(messages: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield what a schema refuses as pairs of a key's path and what is wrong there."""
     if isinstance(messages, Mapping):
         for key, inner in messages.items():
-            yield from _mistakes(inner, path if key == "_schema" else join(path, key))
+            yield from mistakes(inner, path if key == "_schema" else join(path, key))
     elif isinstance(messages, list):
         for message in messages:
-            yield from _mistakes(message, path)
+            yield from mistakes(message, path)
     else:
         yield path, _WORDED.get(str(messages), str(messages))

@@ -54,6 +54,8 @@ class Worker:
     # How long runs and changes are kept; for ever if that is None.
     keep_runs: timedelta | None = timedelta(days=30)
     keep_changes: timedelta | None = None
+    # What callers registered is emitted again if it was deleted meanwhile, as in Backstage.
+    restore: Callable[[], object] = lambda: None
     _failures: int = field(default=0)
     _retention: Retention = field(init=False)
 
@@ -69,6 +71,7 @@ class Worker:
         self.ingest.stitcher.stitch_all(stop.is_set)
         if not self.keeps_providers:
             self.service.evict()
+        self.restore()
         scheduler.start()
         ready()
         try:

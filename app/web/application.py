@@ -14,6 +14,7 @@ from app.web.cors import Cors
 from app.web.errors import register_errors
 from app.web.metrics import RequestMetrics
 from app.web.responses import ROUTE, OrjsonProvider, finish_response
+from app.web.segments import use_segments
 
 
 def make_application(
@@ -26,6 +27,7 @@ def make_application(
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
+    use_segments(app.url_map)
     app.session_interface = _NoSessions()
     app.json = OrjsonProvider(app)
     # Views and hooks are never coroutines; looking each time costs more than calling them.

@@ -19,6 +19,11 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Environ: TypeAlias = dict[str, Any]
 WireHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
+# Stands in `PATH_INFO` for a slash that the client encoded, because it is part of a name. It is a
+# code point that is no character; routes get the slash (`app.web.segments`).
+ENCODED_SLASH = "\ufdd0"
+_MARK = ENCODED_SLASH.encode()
+_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 _MOUNT = re.compile(r"^/api/[^/]+(?=/|$)")
 # What says how long the body is; we say that ourselves, because the body is read whole.
 _FRAMING = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}
@@ -35,10 +40,15 @@ def _variable(header: bytes) -> str:
     return variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
 
 
+def _decoded(raw_path: bytes) -> bytes:
+    """Decode a path; a slash that was encoded divides nothing (see `ENCODED_SLASH`)."""
+    return unquote_to_bytes(_SLASH.sub(_MARK, raw_path))
+
+
 def environ_of(scope: Scope, body: bytes) -> Environ:
     """Describe a request, or a socket's handshake, whose whole body is `body` to a WSGI app."""
     raw_path: bytes = scope["raw_path"]
-    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+    path = _decoded(raw_path) if b"%" in raw_path else raw_path
     query = scope["query_string"].decode("latin-1")
     host, port = scope.get("server") or ("localhost", 0)
     client, client_port = scope.get("client") or ("", 0)

@@ -23,6 +23,7 @@ from app.web.bodies import BodyPump
 from app.web.live import LiveStreams
 from app.web.pool import Pool
 from app.web.streams import SLOT, OpenSocket, StreamSlot
+from app.web.waiting import HoldsUpError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -46,6 +47,7 @@ class EdgeSettings:
     retry_after: int = 1
     comment_every: float = 15.0
     slow_inline: float = 0.25
+    inline_bytes: int = 16 * 1024
     inline_pause: float = 30.0
 
 
@@ -77,7 +79,9 @@ class Edge:
 
     `inline` names, by method and path, the requests to call on the event loop. They must be quick
     and must not wait for anything: while one runs, nothing else moves in this process. One that
-    takes longer than `slow_inline` all the same sends everything to the pool for `inline_pause`.
+    says it has to wait (`before_waiting`) is called anew in a thread. One that takes longer than
+    `slow_inline` all the same sends everything to the pool for `inline_pause`. What takes more than
+    `inline_bytes` to ask is never quick to answer.
     """
 
     def __init__(
@@ -196,11 +200,13 @@ class Edge:
                 return b"".join(parts)
 
     async def _answer(self, scope: Scope, body: bytes, slot: StreamSlot) -> Answer:
-        environ = environ_of(scope, body)
-        environ[SLOT] = slot
-        environ[COUNTS] = self.counts
-        if self._is_inline(environ):
-            return self._call_inline(scope, environ)
+        environ = self._environ(scope, body, slot)
+        size = len(body) + len(scope["query_string"])
+        if size <= self._settings.inline_bytes and self._is_inline(environ):
+            try:
+                return self._call_inline(scope, environ)
+            except HoldsUpError:
+                environ = self._environ(scope, body, slot)
         if self._pool.waiting >= self._settings.queue:
             self._overloaded += 1
             message = "The server is overloaded, try again later"
@@ -209,6 +215,12 @@ class Edge:
             return answer
         self._pooled += 1
         return await self._pool.run(lambda: self._call(scope, environ))
+
+    def _environ(self, scope: Scope, body: bytes, slot: StreamSlot) -> Environ:
+        environ = environ_of(scope, body)
+        environ[SLOT] = slot
+        environ[COUNTS] = self.counts
+        return environ
 
     def _is_inline(self, environ: Environ) -> bool:
         wanted = self._inline(environ["REQUEST_METHOD"], environ["PATH_INFO"])

@@ -77,7 +77,6 @@ def _file(name: str, content: str | bytes, tells: str | None = None) -> BadFile:
 
 
 def _encodings() -> Iterator[BadFile]:
-    text = good("encoded", "  description: Grüße, 世界 😀\n")
     for encoding, tells in (
         ("utf-8-sig", ENTITY),
         ("utf-16", ENTITY),
@@ -87,9 +86,10 @@ def _encodings() -> Iterator[BadFile]:
         ("utf-32-le", PROBLEM),
         ("utf-7", None),
     ):
+        text = good("encoded", "  description: Grüße, 世界 😀\n")
         yield _file(f"encoded-{encoding}", text.encode(encoding), tells)
-    plain = good("encoded", "  description: Grüße\n")
     for encoding in ("latin-1", "cp1252", "cp437", "mac_roman", "cp037"):
+        plain = good("encoded", "  description: Grüße\n")
         yield _file(f"encoded-{encoding}", plain.encode(encoding), PROBLEM)
     for name, junk in {
         "surrogate": b"\xed\xa0\x80",

@@ -51,6 +51,8 @@ def bad_requests() -> Iterator[BadRequest]:
         _headers(),
         _methods(),
         _framing(),
+        _costly(),
+        _addresses(),
     ):
         yield from family
 
@@ -536,6 +538,75 @@ def _paths() -> Iterator[BadRequest]:
         yield BadRequest(f"target-{number}", request("GET", target), NOTHING)
     for junk in (b"/\x00", b"/\xff\xfe", b"/\x7f", "/é".encode("latin-1"), "/é".encode()):
         yield BadRequest(f"target-bytes-{junk.hex()}", request("GET", junk), NOTHING)
+
+
+def _costly() -> Iterator[BadRequest]:
+    """Ask little that might take long, or much memory, to answer."""
+    bodies: dict[str, tuple[str, dict[str, Any]]] = {
+        "like-pieces": (QUERY, {"fullTextFilter": {"term": "%".join(f"{i}a" for i in range(9000))}}),
+        "like-any": (QUERY, {"fullTextFilter": {"term": "_" * 90_000, "fields": ["kind"]}}),
+        "like-escapes": (QUERY, {"fullTextFilter": {"term": "\\%" * 20_000, "fields": ["kind"]}}),
+        "like-fields": (QUERY, {"fullTextFilter": {"term": "a_", "fields": ["kind"] * 8000}}),
+        "fields-many": (QUERY, {"fields": [f"a{i}.b.c" for i in range(7000)]}),
+        "fields-deep": (QUERY, {"fields": ["a." * 45_000]}),
+        "fields-below": (QUERY, {"fields": ["metadata.annotations." + "a." * 45_000]}),
+        "in-many": (QUERY, {"query": {"kind": {"$in": [f"k{i}" for i in range(9000)]}}}),
+        "prefixes": (QUERY, {"query": {"$any": [{"kind": {"$hasPrefix": ""}}] * 2500}}),
+        "nots": (QUERY, {"query": {"$all": [{"$not": {"kind": {"$hasPrefix": "x"}}}] * 2000}}),
+        "exists": (QUERY, {"query": {"$any": [{f"k{i}": {"$exists": False}} for i in range(3000)]}}),
+        "facets": (FACETS, {"facets": [f"metadata.x{i}" for i in range(5000)]}),
+        "facets-same": (FACETS, {"facets": ["metadata.uid"] * 6000}),
+        "orders": (QUERY, {"orderBy": [{"field": f"a{i}", "order": "asc"} for i in range(2500)]}),
+        "places": (f"{LOCATIONS}/by-query", {"query": {"$all": [{"$any": [{"id": "x"}] * 50}] * 50}}),
+        "tag": (VALIDATE, _validate({**_ENTITY, "metadata": {"name": "a", "tags": ["a-" * 40_000 + "!"]}})),
+        "version": (VALIDATE, _validate({**_ENTITY, "apiVersion": "a-" * 40_000 + "!/v1"})),
+        "namespace": (VALIDATE, _validate({**_ENTITY, "metadata": {"name": "a", "namespace": "a-" * 40_000}})),
+        "link": (VALIDATE, _validate({**_ENTITY, "metadata": {"name": "a", "links": [{"url": "https://" + "a." * 40_000}]}})),
+        "script": (VALIDATE, _validate({**_ENTITY, "metadata": {"name": "a", "annotations": {"backstage.io/view-url": " " * 50_000 + "j"}}})),
+        "ref": (VALIDATE, _validate({**_ENTITY, "spec": {**_ENTITY["spec"], "owner": ":" * 90_000}})),
+    }  # fmt: skip
+    for name, (path, body) in bodies.items():
+        yield _post(f"costly-{name}", path, body)
+    for times in (1, 3, 8, 20, 21, 900):
+        orders = ["asc:metadata.tags", "desc:spec.dependsOn", "asc:relations.dependsOn"] * times
+        tells = REFUSED if times > 6 else None
+        yield _get(f"costly-order-{times}", LIST, tells, order=orders, limit=1)
+    yield _get("costly-order-others", LIST, REFUSED, order=[f"asc:a{i}" for i in range(999)])
+    dots = ",".join(["metadata." + "a." * 100] * 200)
+    yield _get("costly-fields", QUERY, fields=dots)
+    for name, value in {
+        "none-match": ", ".join(f'W/"{i:032x}"' for i in range(1500)),
+        "codings": ",".join(f"gzip;q=0.{i}" for i in range(4000)),
+        "blanks": "no-cache" + " " * 50_000 + "x",
+    }.items():
+        header = {"none-match": "if-none-match", "codings": "accept-encoding"}
+        pairs = [(header.get(name, "cache-control"), value)]
+        yield BadRequest(f"costly-{name}", request("GET", f"{QUERY}?limit=1", headers=pairs))
+    blanks = [("authorization", "Bearer" + " " * 50_000 + "x y")]
+    yield BadRequest("costly-bearer", request("GET", QUERY, headers=blanks), REFUSED)
+    media = [("content-type", "application/json;" + " " * 50_000 + "x")]
+    yield BadRequest("costly-media-type", request("POST", REFS, b"{}", media), REFUSED)
+
+
+def _addresses() -> Iterator[BadRequest]:
+    """Have the server read what it may not, under all the names that an address may have."""
+    for number, target in enumerate([
+        "http://a.example@127.0.0.1/", "http://127.0.0.1#a.example", "http://127.0.0.1\\@a.example/", "http://127.1/", "http://0x7f000001/",
+        "http://2130706433/", "http://0177.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://[::]/", "http://0/", "http://0.0.0.0/", "http://localhost./",
+        "http://LOCALHOST/", "http://loc%61lhost/", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://localhost:7007/api/catalog/entities", "http:127.0.0.1/", "//127.0.0.1/",
+        "http:///127.0.0.1/", "http://127.0.0.1:80:80/", "gopher://127.0.0.1/", "dict://127.0.0.1/", "file://localhost/etc/passwd", "FILE:///etc/passwd",
+        "jar:http://127.0.0.1!/x", "netdoc:///etc/passwd", "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://metadata.google.internal/",
+        "http://127.0.0.1/..%2f..%2fetc/passwd", "http://a.example.127.0.0.1.nip.io/", "\thttp://127.0.0.1/", "http://127.0.0.1\t/", "ht\ntp://127.0.0.1/",
+        "/etc/passwd", "../../etc/passwd", "C:/x", "\\\\host\\share", "git@127.0.0.1:x/y.git", "ssh://127.0.0.1/x", "git://127.0.0.1/x",
+    ]):  # fmt: skip
+        body = json.dumps({"type": "url", "target": target}).encode()
+        yield BadRequest(
+            f"address-dry-{number}", request("POST", f"{LOCATIONS}?dryRun=true", body), REFUSED
+        )
+        where = {**_ENTITY, "kind": "Location", "spec": {"type": "url", "target": target}}
+        yield _post(f"address-location-{number}", VALIDATE, _validate(where), REFUSED)
+        text = {**_ENTITY, "spec": {**_ENTITY["spec"], "x": {"$text": target}}}
+        yield _post(f"address-placeholder-{number}", VALIDATE, _validate(text), REFUSED)
 
 
 def _headers() -> Iterator[BadRequest]:

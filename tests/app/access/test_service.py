@@ -14,7 +14,6 @@ from app.access.service import AccessService, AccessSettings
 from app.access.tokens import limited_token, peek
 from app.errors import AuthenticationError, NotAllowedError
 from app.model.ref import EntityRef
-from app.settings import JwksAccess
 from app.web.principals import AccessRestrictions, ServicePrincipal, UserPrincipal
 
 from .conftest import RESTRICTED, SECRET, STATIC
@@ -188,14 +187,6 @@ def test_an_old_backends_token_is_the_subject_of_its_secret(access):
         access.authenticate(strange, "catalog")
     with pytest.raises(AuthenticationError, match="Illegal token"):
         access.authenticate(other, "catalog")
-
-
-def test_access_by_foreign_keys_is_not_served_yet_and_said_to_be_so(small_database, caplog):
-    foreign = JwksAccess("https://idp.example.org/jwks.json")
-
-    AccessService(small_database, AccessSettings("http://localhost", (foreign,)))
-
-    assert "not served yet" in caplog.text
 
 
 def test_what_a_user_owns_is_kept_at_sign_in(access, other_process):

@@ -109,16 +109,17 @@ def test_providers_that_nobody_serves_are_passed_over(join):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({}, r"catalog.providers.git.shop.url: Missing data for required field."),
+        ({}, r"catalog.providers.git.shop.url: required"),
         ({"url": 3}, r"catalog.providers.git.shop.url: Not a valid string."),
         ({**GIT, "paths": []}, r"catalog.providers.git.shop.paths: "),
-        ({**GIT, "paths": [3]}, r"catalog.providers.git.shop.paths.0: Not a valid string."),
+        ({**GIT, "paths": [3]}, r"catalog.providers.git.shop.paths\[0\]: Not a valid string."),
         ({**GIT, "paths": ["+(a)"]}, r"catalog.providers.git.shop: .*\+\(a\)"),
         ({"url": "nonsense://"}, r"catalog.providers.git.shop: nonsense://"),
         (
             {**GIT, "schedule": {"frequency": "often"}},
-            r"catalog.providers.git.shop.schedule: .*got an unknown form",
+            r"catalog.providers.git.shop.schedule.frequency: .*got an unknown form",
         ),
+        ({**GIT, "schedule": 5}, r"catalog.providers.git.shop.schedule: wanted object"),
     ],
 )
 def test_a_mistake_in_a_provider_is_named_with_its_key(settings_of, tmp_path, entry, message):

@@ -389,6 +389,8 @@ def test_an_empty_file_does_not_make_a_definition(folder):
         ("{$text: ./nope.txt}", "", "no such file or directory"),
         ("{$text: ../outside.txt}", "", "it is not in the same repository"),
         ('{$text: "./a\\0b"}', "", "embedded null byte"),
+        ("{$text: 5}", "", "wants the address of a file"),
+        ("{$json: {a: b}}", "", "wants the address of a file"),
         ("{$json: ./api.txt}", "{", "it is not JSON"),
         ("{$yaml: ./api.txt}", "a: 1\n---\nb: 2\n", "it holds 2 documents"),
         ("{$yaml: ./api.txt}", "a: [", "not"),

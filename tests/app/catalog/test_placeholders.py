@@ -6,6 +6,8 @@ import orjson
 import pytest
 
 from app.catalog.placeholders import MAX_DEPTH, MAX_PLACEHOLDERS, PlaceholderError, Placeholders
+from app.ports import Content, Reading
+from app.scm.addresses import resolve_url
 from app.scm.readers import ReaderSettings, open_readers
 from tests.app.scm.web_server import web_server
 
@@ -57,8 +59,6 @@ def test_each_is_replaced_by_what_its_file_holds(placeholders, site):
     [
         {"$ref": "#/components/a"},
         {"$text": "./a", "more": 1},
-        {"$text": 3},
-        {"$text": {"nested": 1}},
         {"$foo": {"$text": "./a"}},
         {"$schema": "x", "properties": {"a": {"$text": "./a"}}},
         {"$TEXT": "./a"},
@@ -70,6 +70,17 @@ def test_each_is_replaced_by_what_its_file_holds(placeholders, site):
 )
 def test_what_only_looks_like_one_is_left_alone(placeholders, site, value):
     assert placeholders.entity({"spec": value}) == {"spec": value}
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("odd", [3, None, {"nested": 1}, ["./a"]])
+def test_a_placeholder_wants_the_address_of_a_file(placeholders, site, odd):
+    error = failure(placeholders, {"$text": odd})
+
+    assert str(error) == (
+        "Placeholder $text expected a string value parameter, in the form of an absolute URL or a "
+        "relative path"
+    )
     assert site.requests == []
 
 
@@ -125,7 +136,8 @@ def test_a_file_on_this_machine_has_no_placeholders(readers, tmp_path):
     error = failure(placeholders, {"$text": "./a.txt"})
 
     assert str(error) == (
-        f"Placeholder $text could not form a URL out of {tmp_path}/catalog.yaml and ./a.txt"
+        f"Placeholder $text could not form a URL out of {tmp_path}/catalog.yaml and ./a.txt, "
+        "TypeError: Invalid URL"
     )
     assert "could not read" in str(failure(placeholders, {"$text": f"file://{tmp_path}/a.txt"}))
 
@@ -182,3 +194,34 @@ def test_only_what_can_be_written_as_json_comes_out(placeholders, site):
     filled = placeholders.entity({"spec": {"$json": "a.json"}})
 
     assert orjson.loads(orjson.dumps(filled))["spec"]["text"] == "\0"
+
+
+class Forge:
+    """A source of files in repositories, as an integration would bring it."""
+
+    def serves(self, url):
+        return url.hostname == "forge.example"
+
+    def search(self, url, fingerprint=""):
+        return Reading((Content(f"url:{url}", b"from the forge"),), "1")
+
+    fetch = search
+
+    def resolve(self, target, base):
+        return resolve_url(target, base)
+
+    def repository(self, url):
+        return "/".join(url.split("/")[:5])
+
+
+def test_a_file_of_another_repository_is_refused_in_the_words_of_backstage(tmp_path):
+    readers = open_readers(ReaderSettings(tmp_path), Forge())
+    base = "https://forge.example/o/r/blob/main/catalog.yaml"
+    placeholders = Placeholders(readers, f"url:{base}")
+    other = "https://forge.example/o/secret/blob/main/a.txt"
+
+    assert placeholders.entity({"a": {"$text": "./a.txt"}}) == {"a": "from the forge"}
+    assert str(failure(placeholders, {"$text": other})) == (
+        f"Placeholder $text could not form a URL out of {base} and {other}, Error: Placeholder may "
+        "only reference files from the same repository as the entity"
+    )

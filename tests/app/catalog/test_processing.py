@@ -10,6 +10,7 @@ import pytest
 from app.catalog.processing import LOCATION, MAX_REF_BYTES, Processor
 from app.catalog.rules import Allowed, Rule, Rules
 from app.model.documents import Limits
+from app.model.entity import Entity
 from app.model.kinds import KindRegistry
 from app.ports import Content
 from app.scm.readers import ReaderSettings, open_readers
@@ -252,3 +253,57 @@ def test_an_entity_of_a_source_is_held_to_no_rule(tmp_path):
     )
 
     assert processor.entity(component("a"), PLACE).document is not None
+
+
+def test_an_entity_that_is_too_large_is_invalid_and_only_its_head_is_kept(tmp_path):
+    readers = open_readers(ReaderSettings(tmp_path))
+    processor = Processor(KindRegistry(), ALL_KINDS, readers, Limits(entity=2000))
+    big = document("big", extra="x" * 2000)
+
+    first, second = process(processor, big + "---\n" + document("b")).emissions
+
+    assert first.ref == "component:default/big"
+    assert first.document is None
+    (flaw,) = first.flaws
+    assert flaw.error["name"] == "InputError"
+    assert "bytes as JSON, more than the 2000 that catalog.limits" in flaw.error["message"]
+    assert (flaw.problem.location, flaw.problem.line) == (PLACE, 1)
+    assert orjson.loads(first.unprocessed) == {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {
+            "name": "big",
+            "annotations": {
+                "backstage.io/managed-by-location": PLACE,
+                "backstage.io/managed-by-origin-location": ORIGIN,
+            },
+        },
+    }
+    assert second.document is not None
+
+
+def test_an_entity_that_becomes_too_large_by_what_it_refers_to_is_invalid(tmp_path):
+    readers = open_readers(ReaderSettings(tmp_path, allow=[{"host": "127.0.0.1:1-65535"}]))
+    processor = Processor(KindRegistry(), ALL_KINDS, readers, Limits(entity=2000))
+    with web_server() as site:
+        site.answer("/api.json", b"x" * 2000)
+        text = document("a", kind="API", definition={"$text": "./api.json"})
+        (emission,) = process(processor, text, f"url:{site.url}/catalog.yaml").emissions
+
+    assert emission.document is None
+    assert "bytes as JSON" in emission.flaws[0].error["message"]
+    assert orjson.loads(emission.unprocessed)["spec"]["definition"] == {"$text": "./api.json"}
+
+
+@pytest.mark.parametrize("odd", ["x" * 3000, "\0" * 3000])
+def test_the_head_of_what_is_too_large_is_small_whatever_makes_it_large(tmp_path, odd):
+    readers = open_readers(ReaderSettings(tmp_path))
+    processor = Processor(KindRegistry(), ALL_KINDS, readers, Limits(entity=2000))
+    for place in ("apiVersion", "kind", "name", "namespace", "annotations"):
+        data = {"apiVersion": "x", "kind": "Component", "metadata": {"name": "a"}, "spec": {}}
+        (data if place in data else data["metadata"])[place] = odd
+
+        emission = processor.entity(Entity(data, PLACE), ORIGIN)
+
+        assert "bytes as JSON" in emission.flaws[0].error["message"]
+        assert len(emission.unprocessed) < 2000

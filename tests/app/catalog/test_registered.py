@@ -131,6 +131,39 @@ def test_only_urls_are_registered(registered, location_type, target, complaint):
     assert registered.all() == []
 
 
+def test_a_location_whose_entity_was_deleted_is_restored_at_the_next_start(catalog, registered):
+    target = catalog.publish("/web.yaml", component("web"))
+    made = registered.register("url", target)
+    kept = registered.register("url", catalog.publish("/b.yaml", component("b")))
+    catalog.work()
+    before = catalog.served()
+    CatalogCommands(catalog.ingest.writer, catalog.ingest.stitcher).delete(
+        before[made.entity_ref]["metadata"]["uid"]
+    )
+    catalog.work()
+    assert made.entity_ref not in catalog.served()
+
+    assert registered.restore() == 1
+    catalog.work()
+
+    assert sorted(catalog.served()) == sorted(before)
+    assert catalog.served()[kept.entity_ref] == before[kept.entity_ref]
+    assert registered.restore() == 0
+
+
+def test_what_was_moved_is_restored_as_it_is_now(catalog, registered):
+    made = registered.register("url", catalog.publish("/a.yaml", component("a")))
+    moved = registered.move(made.id, "url", catalog.publish("/b.yaml", component("b")))
+    catalog.work()
+    uid = catalog.served()[moved.entity_ref]["metadata"]["uid"]
+    CatalogCommands(catalog.ingest.writer, catalog.ingest.stitcher).delete(uid)
+
+    assert registered.restore() == 1
+    catalog.work()
+
+    assert sorted(catalog.served()) == ["component:default/b", moved.entity_ref]
+
+
 def test_the_longest_target_can_be_registered(registered):
     # Random text does not compress, which is what an index entry of PostgreSQL may count on.
     text = "".join(sha1(str(number)) for number in range(60))

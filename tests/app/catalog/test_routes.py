@@ -223,6 +223,10 @@ def test_totals_may_be_excluded(api):
                 "(expected a string on the form a=b or a= or a)"
             ),
         ),
+        (
+            "/entities?limit=1" + "&order=asc:kind" * 21,
+            "More than 20 order parameters cannot be given",
+        ),
         ("/entities?after=!!!", "Malformed after cursor, could not be parsed"),
         ("/entities?after=", "Empty value found for query parameter 'after'"),
         ("/entity-facets", "request/query must have required property 'facet'"),

@@ -74,6 +74,18 @@ def test_mistakes_that_show_only_when_things_are_joined_are_found(text, words):
     assert any(words in mistake for mistake in errors(text))
 
 
+def test_a_mistake_in_a_provider_is_found_with_its_file_and_line():
+    wrong = "catalog:\n  providers:\n    git:\n      a: {url: 3}\n"
+    unknown = "catalog:\n  providers:\n    git:\n      a: {url: 'file:///x', brunch: main}\n"
+
+    (mistake,) = errors(wrong)
+    assert mistake.startswith("catalog.providers.git.a.url: ")
+    assert mistake.endswith("app-config.yaml:4)")
+    assert errors(unknown) == [
+        "catalog.providers.git.a.brunch: unknown key (app-config.yaml:4)",
+    ]
+
+
 def test_a_provider_that_is_not_there_is_worth_a_note():
     result = check("catalog:\n  providers:\n    githubOrg: {id: x}\n")
 

@@ -8,9 +8,11 @@ from threading import Event, Thread
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from app.errors import InputError
 from app.index.build import IndexRow
 from app.index.index import EntityIndex
 from app.index.terms import DuplicateKeysError, encode_terms
@@ -320,3 +322,23 @@ def test_two_readers_read_a_column_once():
         assert first.result(10) == second.result(10)
 
     assert reads == ["read"]
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_an_order_that_multiplies_beyond_measure_is_refused_before_it_takes_memory(is_loaded):
+    naive = Naive()
+    name, ref, uid = identity(1, 0)
+    metadata = {"name": name, "uid": uid, "tags": [f"t{number}" for number in range(200)]}
+    naive.entities[1] = ref, uid, {"kind": "API", "metadata": metadata}
+    index = EntityIndex(naive.load_documents)
+    if is_loaded:
+        index.load(naive.rows(), 1)
+    else:
+        index.load([], 0)
+        index.apply([(1, naive.row(1))], 1)
+    everyone = index.match(AllOf())
+    tags = Order("metadata.tags")
+
+    assert len(index.sorted_ids(everyone, [tags] * 2)) == 40_000
+    with pytest.raises(InputError, match=r"Ordering by metadata.tags as well makes more than"):
+        index.sorted_ids(everyone, [tags] * 3)

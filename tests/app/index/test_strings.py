@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.index.like import like
 from app.index.strings import Strings
-from app.index.text import utf8
+from app.index.text import LONGEST, utf8
 from tests.app.index import strategies as some
 from tests.app.index.naive import is_like
 
@@ -50,3 +52,31 @@ def test_many_wildcards_take_no_time():
     assert not strings.matching(like("%a" * 60 + "%b")).any()
     assert strings.matching(like("_%" * 200)).all()
     assert not strings.matching(like("_" * 201)).any()
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "_" * 90_000,
+        "a_" * 40_000,
+        "%".join(f"{n}" for n in range(9000)),
+        "\\a" * 40_000,
+        "x" * 90_000,
+    ],
+    ids=["any", "pairs", "pieces", "escapes", "plain"],
+)
+def test_a_term_that_is_longer_than_any_value_matches_nothing_and_costs_nothing(term):
+    began = time.process_time()
+
+    pattern = like(term)
+
+    assert not pattern.matches("a" * LONGEST)
+    assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize("wild", ["_", "\\a", "a%", "%%a", "\\%"])
+def test_a_term_as_long_as_the_longest_value_still_matches(wild):
+    value = wild[-1] * LONGEST if wild == "\\%" else "a" * LONGEST
+
+    assert like(wild * LONGEST).matches(value)
+    assert not like(wild * (LONGEST + 1)).matches(value)

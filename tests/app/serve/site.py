@@ -17,6 +17,7 @@ from app.serve.web import WebSettings, run_web
 from app.web.bodies import WINDOW
 from app.web.edge import COUNTS
 from app.web.streams import Event, event_stream, web_socket
+from app.web.waiting import before_waiting
 
 LARGE = b"y" * 5_000_000
 
@@ -57,11 +58,13 @@ def make_site(lifecycle, site: Site) -> Flask:
         site.release.wait(10)
         return "held"
 
-    @app.get("/thread")
+    @app.route("/thread", methods=["GET", "POST"])
     def thread():
         site.caller = threading.current_thread().name
+        if "waits" in request.args:
+            before_waiting()
         time.sleep(float(request.args.get("seconds", 0)))
-        return site.caller
+        return site.caller + request.get_data(as_text=True)
 
     @app.get("/counts")
     def counts():

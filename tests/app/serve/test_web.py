@@ -210,6 +210,27 @@ def test_other_calls_run_in_the_pool(serve):
     assert running.site.caller == "request-1"
 
 
+def test_a_quick_call_that_has_to_wait_is_begun_anew_in_the_pool(serve, caplog):
+    running = serve(inline=quick)
+
+    _, body = running.get("/thread?waits=1", "POST", b" with its body")
+
+    assert body == b"request-1 with its body"
+    assert "failed" not in caplog.text
+    running.get("/thread")
+    assert running.site.caller == running.thread.name
+
+
+@pytest.mark.parametrize(("body", "query"), [(b"x" * 200, ""), (b"", "x" * 200)])
+def test_what_takes_much_to_ask_is_not_quick(serve, body, query):
+    running = serve(inline=quick, inline_bytes=100)
+
+    running.get(f"/thread?{query}", "POST", body)
+    assert running.site.caller == "request-1"
+    running.get("/thread", "POST", b"x" * 100)
+    assert running.site.caller == running.thread.name
+
+
 def test_a_call_that_was_not_quick_sends_the_next_ones_to_the_pool(serve, caplog):
     running = serve(inline=quick, slow_inline=0.05, inline_pause=0.5)
 

@@ -1,8 +1,9 @@
 """A request as ASGI describes it, told to a WSGI app."""
 
 import orjson
+import pytest
 
-from app.web.asgi import environ_of, error_body
+from app.web.asgi import ENCODED_SLASH, environ_of, error_body
 
 
 def scope(path=b"/", query=b"", headers=(), **more):
@@ -21,11 +22,18 @@ def scope(path=b"/", query=b"", headers=(), **more):
 
 
 def test_the_path_is_decoded_once_and_the_target_kept_as_it_was():
-    environ = environ_of(scope(b"/a%2Fb/%C3%A4%25", b"q=%20"), b"")
+    environ = environ_of(scope(b"/a%20b/%C3%A4%25", b"q=%20"), b"")
 
-    assert environ["PATH_INFO"].encode("latin-1").decode() == "/a/b/ä%"
-    assert environ["REQUEST_URI"] == "/a%2Fb/%C3%A4%25?q=%20"
+    assert environ["PATH_INFO"].encode("latin-1").decode() == "/a b/ä%"
+    assert environ["REQUEST_URI"] == "/a%20b/%C3%A4%25?q=%20"
     assert environ["QUERY_STRING"] == "q=%20"
+
+
+@pytest.mark.parametrize("slash", [b"%2F", b"%2f"])
+def test_a_slash_that_was_encoded_is_told_from_one_that_was_not(slash):
+    environ = environ_of(scope(b"/a" + slash + b"b/c%252Fd"), b"")
+
+    assert environ["PATH_INFO"].encode("latin-1").decode() == f"/a{ENCODED_SLASH}b/c%2Fd"
 
 
 def test_headers_take_wsgi_names():
