@@ -23,6 +23,7 @@ from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.config import load_config
 from app.db.engine import Database
+from app.db.leases import Leases
 from app.logs import set_up_logging
 from app.serve.child import Child
 from app.serve.listening import listen_shares
@@ -164,7 +165,7 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     catalog = join_catalog(settings, database, stop=stop)
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
-    service = SyncService(database, catalog.ingest, sources, metrics.observe)
+    service = SyncService(Leases(database), catalog.ingest, sources, metrics.observe)
     return Worker(
         database,
         service,
