@@ -134,6 +134,7 @@ def web(child: Child, source: Source) -> None:
             lifecycle.ready,
             WARM,
             IndexMetrics(registry).observe,
+            lifecycle.hinder,
         )
         threading.Thread(target=follower.run, name="index", daemon=True).start()
         return app

@@ -26,6 +26,7 @@ from app.catalog.locations import is_unchanged
 from app.catalog.store import GraphStore
 from app.db.engine import Database
 from app.db.leases import Check, Lease, LeaseLostError, Leases, Pace
+from app.db.outages import is_outage
 from app.db.statements import Statements
 from app.errors import CallboardError
 from app.logs import fields
@@ -42,6 +43,8 @@ ASKED_AT_ONCE = 100
 LOOK_AROUND = timedelta(seconds=5)
 # How long it rests after failures in a row, and when a job that failed is tried again.
 LONGEST_PAUSE = 60.0
+# A database that is back is to be noticed soon.
+AWAY = 1.0
 RETRY = timedelta(minutes=1)
 FILES, LOCATIONS, HOUSEKEEPING = "watch files", "read locations", "keep house"
 OTHERS = "look around"
@@ -116,11 +119,16 @@ class Worker:
         except (CallboardError, LeaseLostError) as error:
             log.warning("background work failed", extra=fields(reason=str(error)))
             return True
-        except Exception:
+        except Exception as error:
             # The edge of a run: whatever happened must not end the worker, but may last.
-            log.exception("background work failed")
+            longest = LONGEST_PAUSE
+            if is_outage(error):
+                longest = AWAY
+                log.warning("the database does not answer", extra=fields(reason=str(error)))
+            else:
+                log.exception("background work failed")
             self._failures += 1
-            stop.wait(min(LONGEST_PAUSE, TICK * 2 ** min(self._failures, 20)))
+            stop.wait(min(longest, TICK * 2 ** min(self._failures, 20)))
             return True
         self._failures = 0
         return did
@@ -149,9 +157,10 @@ class Worker:
             except CallboardError:
                 lease.again_after(_pause(due))
                 raise
-            except Exception:
+            except Exception as error:
                 # What is due once, at the start, would never be done.
-                lease.again_after(min(RETRY, due.every))
+                if not is_outage(error):
+                    lease.again_after(min(RETRY, due.every))
                 scheduler.hasten(due.name, RETRY)
                 raise
             lease.again_after(_pause(due))
@@ -240,7 +249,9 @@ class Worker:
             is_answered = True
         except (StoppedError, LeaseLostError):
             raise
-        except Exception:
+        except Exception as error:
+            if is_outage(error):
+                raise
             # It would not go better the next time, and others may wait behind it.
             log.exception("cannot read what was asked for")
             is_answered = True

@@ -11,12 +11,14 @@ from datetime import timedelta
 import pytest
 
 from app.catalog.locations import generated
+from app.db.engine import open_database
 from app.db.leases import LeaseLostError, Leases
 from app.db.statements import Statements
 from app.sync.scheduler import Scheduler
 from app.sync.service import Source, SyncService, lease_of
 from app.sync.worker import LOCATIONS, Worker
 from tests.app.catalog.platform import Platform, document
+from tests.app.db.test_outages import away
 from tests.app.sync.test_worker import NEVER, SECOND, until, working
 from tests.builders import ListIngestor, component
 
@@ -184,6 +186,26 @@ def test_requests_are_shared_and_each_is_answered_once(platform):
     assert platform.rows("SELECT max(seq) FROM change")[0][0] == before + 250
     leases = platform.rows("SELECT name FROM lease")
     assert any(name.startswith("requests ") for (name,) in leases)
+
+
+# -- databases that go away -----------------------------------------------------------------------
+
+
+def test_a_worker_goes_on_when_the_database_is_back(migrated_postgres, tmp_path, caplog):
+    database = open_database(migrated_postgres())
+    platform = Platform(database, tmp_path)
+    path = platform.write("root.yaml", document("one"))
+    platform.root("root.yaml")
+
+    with working(hire(platform, keeps_providers=True)):
+        path.write_text(document("one", lifecycle="deprecated"))
+        platform.commands.refresh(ONE)
+        with away(database):
+            until(lambda: "the database does not answer" in caplog.text)
+        until(lambda: platform.rows("SELECT * FROM refresh") == [])
+
+    assert platform.served()[ONE]["spec"]["lifecycle"] == "deprecated"
+    database.close()
 
 
 # -- what comes back from the dead ----------------------------------------------------------------
