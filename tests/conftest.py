@@ -15,10 +15,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
+
+# `--hypothesis-profile=nightly` gives tests of rules that take it twenty times as many steps.
+settings.register_profile("nightly", deadline=None, print_blob=True)
 
 _names = itertools.count()
 NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"

@@ -17,7 +17,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import configured_sources, join_catalog
-from app.bootstrap.database import open_configured
+from app.bootstrap.database import open_configured, open_patiently
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
@@ -123,8 +123,13 @@ def web(child: Child, source: Source) -> None:
     settings = source.read()
     _log(settings)
 
+    database = open_patiently(
+        settings.backend.database, settings.callboard.data_directory, child.stopping
+    )
+    if database is None:
+        return
+
     def start(lifecycle: Lifecycle) -> Flask:
-        database = open_configured(settings.backend.database, settings.callboard.data_directory)
         catalog = join_catalog(settings, database)
         registry = CollectorRegistry()
         app = make_app(settings, catalog, lifecycle, registry, _metrics(settings))
@@ -155,9 +160,12 @@ def work(child: Child, source: Source) -> None:
     """Run the background worker."""
     settings = source.read()
     _log(settings)
-    with closing(
-        open_configured(settings.backend.database, settings.callboard.data_directory)
-    ) as database:
+    database = open_patiently(
+        settings.backend.database, settings.callboard.data_directory, child.stopping
+    )
+    if database is None:
+        return
+    with closing(database):
         make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
 
 
