@@ -42,13 +42,15 @@ peers: $(VENV)/dev ## call the API with Backstage's own client (needs node and n
 
 e2e: $(VENV)/dev ## start it as its users do and look at what it answers
 	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e -q \
-	  --ignore=tests/e2e/test_crash.py --ignore=tests/e2e/test_bad_input.py $(ARGS)
+	  --ignore=tests/e2e/test_crash.py --ignore=tests/e2e/test_bad_input.py \
+	  --ignore=tests/e2e/test_replicas.py $(ARGS)
 
 junk: $(VENV)/dev ## feed it bad files, requests and tokens
 	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e/test_bad_input.py -q $(ARGS)
 
 break: $(VENV)/dev ## kill its processes and feed it bad input (minutes)
-	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) tests/e2e/test_crash.py tests/e2e/test_bad_input.py -q
+	PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -q \
+	  tests/e2e/test_crash.py tests/e2e/test_bad_input.py tests/e2e/test_replicas.py
 
 lock: $(VENV)/dev ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \

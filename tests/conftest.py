@@ -21,6 +21,9 @@ from sqlalchemy.engine import make_url
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 
+# `--hypothesis-profile=nightly` gives tests of rules that take it twenty times as many steps.
+settings.register_profile("nightly", deadline=None, print_blob=True)
+
 _names = itertools.count()
 NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"
 # What a test leaves behind is thrown away, so nothing needs to reach the disk.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import psycopg
@@ -11,18 +12,44 @@ from sqlalchemy.engine import URL
 
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
+from app.db.outages import is_outage
 from app.logs import fields
 from app.settings import DatabaseSettings, DatabaseSsl, PostgresDatabase, SqliteDatabase
 
 log = logging.getLogger(__name__)
+# How often a database that does not answer is tried again (seconds).
+AGAIN = 0.5
 
 
 def open_configured(settings: DatabaseSettings, data_directory: Path) -> Database:
     """Open the database and bring its schema up to date."""
     database = connect(settings, data_directory)
-    revision = migrate(database)
+    try:
+        revision = migrate(database)
+    except BaseException:
+        database.close()
+        raise
     log.debug("database ready", extra=fields(revision=revision))
     return database
+
+
+def open_patiently(
+    settings: DatabaseSettings, data_directory: Path, stop: threading.Event
+) -> Database | None:
+    """Open the database, as soon as it answers; None if told to stop before.
+
+    For processes that are started again: the database may be, too, and dying of that would only
+    make it take longer.
+    """
+    while not stop.is_set():
+        try:
+            return open_configured(settings, data_directory)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("the database does not answer", extra=fields(reason=str(error)))
+            stop.wait(AGAIN)
+    return None
 
 
 def connect(settings: DatabaseSettings, data_directory: Path) -> Database:
@@ -86,14 +113,14 @@ def _ssl_options(ssl: DatabaseSsl, data_directory: Path) -> dict[str, str]:
 def _ensure_database(url: URL, name: str) -> None:
     """Make the database over the server's own `postgres` database, as Backstage does."""
     try:
-        psycopg.connect(_text(url), connect_timeout=10).close()
+        psycopg.connect(_text(url), connect_timeout=5).close()
     except psycopg.OperationalError as error:
         if "does not exist" not in str(error):
             raise
     else:
         return
     admin = _text(url.set(database="postgres"))
-    with psycopg.connect(admin, autocommit=True, connect_timeout=10) as connection:
+    with psycopg.connect(admin, autocommit=True, connect_timeout=5) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except psycopg.errors.DuplicateDatabase:
@@ -101,7 +128,7 @@ def _ensure_database(url: URL, name: str) -> None:
 
 
 def _ensure_schema(url: URL, name: str) -> None:
-    with psycopg.connect(_text(url), autocommit=True, connect_timeout=10) as connection:
+    with psycopg.connect(_text(url), autocommit=True, connect_timeout=5) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
 
 

@@ -18,7 +18,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import configured_sources, join_catalog
-from app.bootstrap.database import open_configured
+from app.bootstrap.database import open_configured, open_patiently
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
@@ -26,6 +26,7 @@ from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.catalog.registered import RegisteredLocations
 from app.config import load_config
 from app.db.engine import Database
+from app.db.leases import Leases
 from app.logs import set_up_logging
 from app.serve.child import Child
 from app.serve.listening import listen_shares
@@ -127,8 +128,13 @@ def web(child: Child, source: Source) -> None:
     settings = source.read()
     _log(settings)
 
+    database = open_patiently(
+        settings.backend.database, settings.callboard.data_directory, child.stopping
+    )
+    if database is None:
+        return
+
     def start(lifecycle: Lifecycle) -> Flask:
-        database = open_configured(settings.backend.database, settings.callboard.data_directory)
         catalog = join_catalog(settings, database)
         registry = CollectorRegistry()
         app = make_app(settings, catalog, lifecycle, registry, _metrics(settings))
@@ -139,6 +145,7 @@ def web(child: Child, source: Source) -> None:
             WARM,
             IndexMetrics(registry).observe,
             lambda: _index_was_made(source, child.stopping),
+            lifecycle.hinder,
         )
         threading.Thread(target=follower.run, name="index", daemon=True).start()
         return app
@@ -185,9 +192,12 @@ def work(child: Child, source: Source) -> None:
     """Run the background worker."""
     settings = source.read()
     _log(settings)
-    with closing(
-        open_configured(settings.backend.database, settings.callboard.data_directory)
-    ) as database:
+    database = open_patiently(
+        settings.backend.database, settings.callboard.data_directory, child.stopping
+    )
+    if database is None:
+        return
+    with closing(database):
         make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
 
 
@@ -196,7 +206,7 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     catalog = join_catalog(settings, database, stop=stop)
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
-    service = SyncService(database, catalog.ingest, sources, metrics.observe)
+    service = SyncService(Leases(database), catalog.ingest, sources, metrics.observe)
     registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
         database,

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.catalog.snapshot import Snapshots
+from app.db.outages import is_outage
 from app.index.index import EntityIndex
 from app.index.memory import release_memory
+from app.logs import fields
 
 log = logging.getLogger(__name__)
 # How often an idle process looks for changes; a read never waits for it.
@@ -18,6 +20,9 @@ EVERY = 0.2
 # While much is being written, following takes at most one part in so many of the time.
 SHARE = 5
 SLOWEST = 30.0
+# A database that is back is to be noticed soon.
+AWAY = 1.0
+UNAVAILABLE = "The database does not answer, try again later"
 
 
 @dataclass(slots=True)
@@ -30,6 +35,8 @@ class Follower:
     warm: Sequence[str] = ()
     observe: Callable[[EntityIndex], None] = lambda _: None
     make_base: Callable[[], bool] = lambda: False
+    # Is told what keeps this process from answering, and nothing when that is over.
+    hinder: Callable[[str], None] = lambda _: None
 
     def run(self) -> None:
         """Follow until told to stop. Failures are logged and tried again, ever more slowly."""
@@ -41,6 +48,7 @@ class Follower:
                 if not is_loaded:
                     self.snapshots.begin(self.make_base)
                 self.snapshots.refresh()
+                self.hinder("")
                 if not is_loaded:
                     is_loaded = True
                     self.ready()
@@ -51,8 +59,13 @@ class Follower:
                 self.snapshots.keep()
                 self.observe(self.snapshots.index)
                 pause = max(EVERY, min(SLOWEST, (time.monotonic() - started) * SHARE))
-            except Exception:
+            except Exception as error:
                 # The edge of a background thread: the database may come back.
-                log.exception("cannot follow the changes")
-                pause = min(SLOWEST, pause * 2)
+                if is_outage(error):
+                    self.hinder(UNAVAILABLE)
+                    log.warning("the database does not answer", extra=fields(reason=str(error)))
+                    pause = min(AWAY, pause * 2)
+                else:
+                    log.exception("cannot follow the changes")
+                    pause = min(SLOWEST, pause * 2)
             self.stop.wait(pause)

@@ -11,14 +11,15 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
 import orjson
 
-from app.catalog.causes import Trigger
+from app.catalog.causes import NOTHING, Trigger
+from app.catalog.claims import Claims
 from app.catalog.clashes import conflict, duplicates, rivalries
 from app.catalog.emission import Counts, Emission, Flaw, Parent
 from app.catalog.locations import (
@@ -34,7 +35,9 @@ from app.catalog.processing import Processor
 from app.catalog.rivals import Rivals
 from app.catalog.stitching import LEARN_AT, Stitcher
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
+from app.catalog.turns import OvertakenError, Turn
 from app.catalog.writing import GraphWriter
+from app.db.leases import Check, LeaseLostError
 from app.db.statements import Statements
 from app.errors import CallboardError, ConflictError, InputError
 from app.model.entity import CatalogFile, Entity
@@ -67,10 +70,6 @@ class StoppedError(Exception):
     """The run was asked to stop; what it committed stays."""
 
 
-class _OvertakenError(Exception):
-    """A Location was changed or removed while it was read; whoever did that asked for more."""
-
-
 @dataclass(slots=True)
 class Report:
     """What a run did, and every flaw it met."""
@@ -82,10 +81,15 @@ class Report:
     runs: dict[str, str] = field(default_factory=dict)
 
 
+def _unchecked(_: Statements) -> None:
+    """Write whatever happens elsewhere."""
+
+
 @dataclass(slots=True)
 class _Run:
-    """The state of one walk over sources and Locations."""
+    """The state of one walk over sources and Locations; `check` is part of its transactions."""
 
+    check: Check
     report: Report = field(default_factory=Report)
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
     visited: set[int] = field(default_factory=set)
@@ -105,7 +109,7 @@ class _Run:
 class _Reading:
     """A Location while it is read, who of its files has which name, and their commits."""
 
-    location: LocationEntity
+    turn: Turn
     rivals: Rivals
     commits: dict[str, str] = field(default_factory=dict)
 
@@ -125,12 +129,15 @@ class Ingest:
 
     # -- sources ----------------------------------------------------------------------------------
 
-    def source(self, name: str, ingestor: Ingestor, run_id: str = "") -> Report:
+    def source(
+        self, name: str, ingestor: Ingestor, run_id: str = "", check: Check = _unchecked
+    ) -> Report:
         """Store a source's whole snapshot, read the Locations in it, remove what it lacks now.
 
-        Raises what the ingestor raises; then nothing was removed.
+        Raises what the ingestor raises; then nothing was removed. What `check` raises in one of the
+        writing transactions ends the run as well.
         """
-        run = _Run()
+        run = _Run(check)
         if run_id:
             run.report.runs[name] = run_id
         parent = Parent(name)
@@ -147,11 +154,11 @@ class Ingest:
         self._walk(run)
         return run.report
 
-    def forget_source(self, name: str) -> Report:
+    def forget_source(self, name: str, check: Check = _unchecked) -> Report:
         """Remove all that a source emitted, because it is not configured any more."""
-        run = _Run()
+        run = _Run(check)
         trigger = run.trigger(name)
-        with self.writer.begin(trigger) as claims:
+        with self._begin(run, trigger) as claims:
             rows = claims.store.emissions_by(Parent(name))
             why = trigger.cause(source=name)
             claims.release(rows, run.report.counts, why=why, eager=True)
@@ -191,7 +198,7 @@ class Ingest:
 
     def _sweep_source(self, run: _Run, parent: Parent, seen: set[int], spared: set[str]) -> None:
         trigger = run.trigger(parent.source)
-        with self.writer.begin(trigger) as claims:
+        with self._begin(run, trigger) as claims:
             rows = claims.store.emissions_by(parent)
             gone = [r for r in rows if r.ref_id not in seen and r.location not in spared]
             self._check_removal(parent, len(gone), len(rows))
@@ -208,9 +215,9 @@ class Ingest:
 
     # -- locations --------------------------------------------------------------------------------
 
-    def locations(self, ref_ids: Iterable[int]) -> Report:
+    def locations(self, ref_ids: Iterable[int], check: Check = _unchecked) -> Report:
         """Read these Locations and all that they lead to, as far as they changed."""
-        run = _Run()
+        run = _Run(check)
         run.waiting.extend((ref_id, 1) for ref_id in ref_ids)
         self._walk(run)
         return run.report
@@ -231,7 +238,7 @@ class Ingest:
                 run.visited.add(ref_id)
                 try:
                     self._visit(run, ref_id, depth)
-                except StoppedError:
+                except (StoppedError, LeaseLostError):
                     raise
                 except Exception as error:  # noqa: BLE001 - raised below
                     failures.append(error)
@@ -242,6 +249,12 @@ class Ingest:
             self._stitch(run)
         if failures:
             raise failures[0]
+
+    @contextmanager
+    def _begin(self, run: _Run, trigger: Trigger = NOTHING) -> Iterator[Claims]:
+        with self.writer.begin(trigger) as claims:
+            run.check(claims.store.sql)
+            yield claims
 
     def _go_on(self) -> None:
         if self.stop.is_set():
@@ -256,24 +269,14 @@ class Ingest:
         location, before = self._load(ref_id)
         if location is None:
             return
-        if depth > self.max_depth:
-            message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
-            with suppress(_OvertakenError):
-                self._finish(
-                    run, location, [], [flaw_at(location.location, InputError(message))], before
-                )
+        turn = Turn(location, before)
+        try:
+            self._take_turn(run, turn, depth)
+        except OvertakenError:
+            self._ask_again(run, ref_id)
             return
-        given = run.given.pop(ref_id, None)
-        if not location.is_newest:
-            # What it leads to stays as it is, and the error that is on it too.
-            run.report.counts.unchanged += 1
-        elif self._is_unchanged(before.fingerprint, given):
-            run.report.counts.unchanged += 1
-        else:
-            try:
-                self._read(run, location, before, given)
-            except _OvertakenError:
-                return
+        if depth > self.max_depth:
+            return
         with self.writer.look() as store:
             children = store.emissions_below(ref_id)
             refs = store.refs(row.ref_id for row in children)
@@ -282,6 +285,25 @@ class Ingest:
             for row in children
             if row.claimed and refs[row.ref_id].startswith("location:")
         )
+
+    def _take_turn(self, run: _Run, turn: Turn, depth: int) -> None:
+        location = turn.location
+        given = run.given.pop(location.ref_id, None)
+        if depth > self.max_depth:
+            message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
+            after = turn.ended(turn.before.fingerprint, good=turn.before.good)
+            self._finish(run, turn, [], [flaw_at(location.location, InputError(message))], after)
+        elif not location.is_newest or self._is_unchanged(turn.before.fingerprint, given):
+            # Of one that is not valid, what it leads to stays as it is, and the error on it too.
+            run.report.counts.unchanged += 1
+        else:
+            self._read(run, turn, given)
+
+    def _ask_again(self, run: _Run, ref_id: int) -> None:
+        """Have a Location read later: what another process wrote of it may be older than this."""
+        with self._begin(run) as claims:
+            if any(row.claimed for row in claims.store.emissions_of([ref_id])[ref_id]):
+                claims.store.ask_for([ref_id], new_uid(), claims.now)
 
     def _load(self, ref_id: int) -> tuple[LocationEntity | None, ReadingRow]:
         never = ReadingRow(ref_id, "", good=False)
@@ -312,17 +334,12 @@ class Ingest:
         readers = self.processor.readers
         return all(is_unchanged(readers, place, sign) for place, sign in known.items())
 
-    def _read(
-        self,
-        run: _Run,
-        location: LocationEntity,
-        before: ReadingRow,
-        given: CatalogFile | None,
-    ) -> None:
+    def _read(self, run: _Run, turn: Turn, given: CatalogFile | None) -> None:
         """Read every target, write what it holds, and remove what it holds no longer."""
+        location = turn.location
         seen, done, broken = set[int](), set[str](), set[str]()
         rivals = Rivals(seen, self._places(location))
-        reading = _Reading(location, rivals)
+        reading = _Reading(turn, rivals)
         flaws, notices, fingerprints = list[Flaw](), list[Flaw](), {"": self.revision}
         parent = Parent(location.source, location.ref_id)
         for read in self._reads(location, given):
@@ -372,9 +389,9 @@ class Ingest:
         except ConflictError as error:
             flaws.append(flaw_at(location.location, error))
             gone = []
-        good = before.good or bool(done) or not flaws
-        after = ReadingRow(location.ref_id, orjson.dumps(fingerprints).decode(), good)
-        self._finish(run, location, gone, [*flaws, *notices], after)
+        good = turn.before.good or bool(done) or not flaws
+        after = turn.ended(orjson.dumps(fingerprints).decode(), good=good)
+        self._finish(run, turn, gone, [*flaws, *notices], after)
 
     def _reads(self, location: LocationEntity, given: CatalogFile | None) -> Iterator[TargetRead]:
         try:
@@ -416,9 +433,9 @@ class Ingest:
         self._go_on()
         self.writer.codec.learn([e.document for e in batch if e.document])
         commit = reading.commits.get(batch[0].location, "") if reading and batch else ""
-        with self.writer.begin(run.trigger(parent.source, commit)) as claims:
+        with self._begin(run, run.trigger(parent.source, commit)) as claims:
             if reading is not None:
-                _check_current(claims.store, reading.location)
+                reading.turn.check(claims.store, claims.now)
             rivals = reading.rivals if reading else None
             ids = claims.write(parent, batch, run.report.counts, rivals)
         run.report.flaws += [conflict(emission, place) for emission, place in claims.lost]
@@ -432,25 +449,25 @@ class Ingest:
     def _finish(
         self,
         run: _Run,
-        location: LocationEntity,
+        turn: Turn,
         gone: Sequence[EmissionRow],
         flaws: Sequence[Flaw],
         after: ReadingRow,
     ) -> None:
         run.report.flaws += flaws
+        location = turn.location
         trigger = run.trigger(location.source)
-        with self.writer.begin(trigger) as claims:
+        with self._begin(run, trigger) as claims:
             store = claims.store
-            _check_current(store, location)
+            turn.check(store, claims.now)
             why = trigger.cause(source=location.source, location=location.location)
             claims.release(gone, run.report.counts, why=why)
             if self._flaws_differ(store, location, flaws):
                 claims.note_flaws(location.emission_id, flaws)
                 store.mark_dirty({location.ref_id: why})
-            before = store.readings([location.ref_id]).get(location.ref_id)
-            if after.good and not (before and before.good):
+            if after.good and not turn.before.good:
                 store.mark_dirty({location.ref_id: why})
-            if after != before:
+            if after != turn.now:
                 store.save_reading(after, claims.now)
 
     def _flaws_differ(
@@ -460,13 +477,6 @@ class Ingest:
         return [(p.error, p.line, p.column) for p in known] != [
             (orjson.dumps(f.error).decode(), f.problem.line, f.problem.column) for f in flaws
         ]
-
-
-def _check_current(store: GraphStore, location: LocationEntity) -> None:
-    """Raise `_OvertakenError` unless a Location is still what it was when reading it began."""
-    emission = store.emission(location.emission_id)
-    if emission is None or not emission.claimed or emission.hash != location.hash:
-        raise _OvertakenError
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -132,6 +132,9 @@ class Snapshots:
             # Asked for in the middle of another snapshot: the answer must agree with that one.
             yield Snapshot(ViewStore(held.sql), self.index, self._lock)
             return
+        if getattr(held, "sql", None) is not None and held.sql.is_cut:
+            # The database was started again since: there is no need to fail for that.
+            self.close()
         if getattr(held, "sql", None) is None:
             held.sql = self.database.hold()
         held.busy = True

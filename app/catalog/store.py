@@ -70,11 +70,12 @@ class Claimed(NamedTuple):
 
 
 class ReadingRow(NamedTuple):
-    """How a Location was last read; one that ever was good stays so."""
+    """How a Location was last read, and by which reading; one that ever was good stays so."""
 
     ref_id: int
     fingerprint: str
     good: bool
+    reader: str = ""
 
 
 class Edge(NamedTuple):
@@ -411,22 +412,22 @@ class GraphStore:
 
     def readings(self, ref_ids: Iterable[int]) -> dict[int, ReadingRow]:
         """Answer how those Locations were read that were read before."""
-        sql = "SELECT ref_id, fingerprint, good FROM reading WHERE ref_id = ANY(?)"
+        sql = "SELECT ref_id, fingerprint, good, reader FROM reading WHERE ref_id = ANY(?)"
         return {row[0]: ReadingRow(*row) for row in self.sql.rows(sql, list(ref_ids))}
 
     def all_readings(self) -> list[ReadingRow]:
         """Answer how every Location was last read."""
-        rows = self.sql.rows("SELECT ref_id, fingerprint, good FROM reading")
+        rows = self.sql.rows("SELECT ref_id, fingerprint, good, reader FROM reading")
         return [ReadingRow(*row) for row in rows]
 
     def save_reading(self, reading: ReadingRow, now: datetime) -> None:
         """Remember what a Location held when it was read."""
         self.sql.insert(
             tables.reading,
-            ["ref_id", "fingerprint", "good", "read_at"],
+            ["ref_id", "fingerprint", "good", "reader", "read_at"],
             [(*reading, now)],
             conflict="(ref_id) DO UPDATE SET fingerprint = excluded.fingerprint, "
-            "good = excluded.good, read_at = excluded.read_at",
+            "good = excluded.good, reader = excluded.reader, read_at = excluded.read_at",
         )
 
     def ask_for(self, ref_ids: Iterable[int], request: str, now: datetime) -> None:
@@ -439,8 +440,9 @@ class GraphStore:
         )
 
     def forget_fingerprints(self, ref_ids: Iterable[int]) -> None:
-        """Make Locations be read again even if they look unchanged."""
-        self.sql.execute("UPDATE reading SET fingerprint = '' WHERE ref_id = ANY(?)", list(ref_ids))
+        """Make Locations be read again even if they look unchanged, or are just being read."""
+        sql = "UPDATE reading SET fingerprint = '', reader = '' WHERE ref_id = ANY(?)"
+        self.sql.execute(sql, list(ref_ids))
 
     def forget_readings(self, ref_ids: Iterable[int]) -> None:
         """Forget Locations that were removed."""

@@ -7,9 +7,10 @@ for each other instead of failing half way.
 
 from __future__ import annotations
 
+import select
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,13 +34,28 @@ WAL_BYTES = 8 * 1024 * 1024
 MMAP_SIZE = 1 << 31
 
 
-POSTGRES_OPTIONS = {"connect_timeout": "10", "application_name": "callboard"}
+# A server that is not there is noticed within seconds; one that vanishes without a word (a machine
+# that loses power, a network that is cut) by the operating system, which is told to look.
+POSTGRES_OPTIONS = {
+    "application_name": "callboard",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
 POSTGRES_SETTINGS = (
+    "SET statement_timeout = '60s'",
     "SET lock_timeout = '30s'",
-    "SET idle_in_transaction_session_timeout = '5min'",
     # A plan made while a table was small would be kept when it has grown.
     "SET plan_cache_mode = force_custom_plan",
 )
+# A process that freezes while it writes must not keep others from writing for long. One that sends
+# a long answer to a slow reader holds a state of the database for minutes, and harms nobody.
+IDLE_WRITER = "SET idle_in_transaction_session_timeout = '15s'"
+IDLE_READER = "SET idle_in_transaction_session_timeout = '5min'"
+# How long a thread waits for a connection that another one gives back (seconds).
+POOL_TIMEOUT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +69,25 @@ class HeldConnection(Statements):
         self.connection.execute(begin)
         try:
             yield
-        finally:
+        except BaseException:
+            # If the connection is the reason, it cannot even be told to stop.
+            with suppress(Exception):
+                self.connection.execute("ROLLBACK")
+            raise
+        else:
             self.connection.execute("ROLLBACK")
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell, without asking the server, whether it has ended the connection while it rested."""
+        if self.is_sqlite:
+            return False
+        if self.connection.closed:
+            return True
+        # A server that has nothing to answer says something only when it hangs up.
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Give the connection back to the database."""
@@ -111,7 +144,7 @@ class Database:
             return HeldConnection(file, is_sqlite=True)
         options = self.engine.dialect.create_connect_args(url)[1]
         raw = psycopg.connect(**options, autocommit=True)
-        for setting in POSTGRES_SETTINGS:
+        for setting in (*POSTGRES_SETTINGS, IDLE_READER):
             raw.execute(setting)
         return HeldConnection(raw, is_sqlite=False)
 
@@ -166,13 +199,13 @@ def _postgres_engine(url: URL) -> Engine:
         pool_size=8,
         max_overflow=8,
         pool_pre_ping=True,
-        pool_timeout=30,
+        pool_timeout=POOL_TIMEOUT,
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            for setting in POSTGRES_SETTINGS:
+            for setting in (*POSTGRES_SETTINGS, IDLE_WRITER):
                 cursor.execute(setting)
         connection.commit()
 

@@ -18,6 +18,14 @@ from app.db.engine import Database
 
 # Any constant will do, as long as nothing else in the same database uses it.
 ADVISORY_LOCK = 0x0CA11B0A
+# Another process's migrations may take long, and so may our own. But while ours wait for a table
+# that somebody uses, everybody waits for it.
+PATIENCE = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL lock_timeout = 0",
+)
+IMPATIENCE = "SET LOCAL lock_timeout = '30s'"
 
 
 def migrate(database: Database) -> str:
@@ -28,7 +36,10 @@ def migrate(database: Database) -> str:
         return head
     with database.begin() as connection:
         if not database.is_sqlite:
+            for setting in PATIENCE:
+                connection.execute(text(setting))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            connection.execute(text(IMPATIENCE))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return head

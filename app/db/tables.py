@@ -165,6 +165,7 @@ problem = Table(
 
 # How each Location was last read. `fingerprint` is JSON, what every place that was read held then:
 # while they all hold the same there is nothing to do. One that never was `good` is not served.
+# `reader` stands for the reading that wrote last: another one, begun before, finds out by it.
 reading = Table(
     "reading",
     metadata,
@@ -172,6 +173,7 @@ reading = Table(
     Column("fingerprint", Text, nullable=False),
     Column("good", Boolean, nullable=False),
     Column("read_at", Instant, nullable=False),
+    Column("reader", Text, nullable=False, server_default=""),
 )
 
 # Work that follows from a committed change and is done later, by any worker.
@@ -187,6 +189,7 @@ refresh = Table(
     Column("ref_id", Id, primary_key=True, autoincrement=False),
     Column("request", Text, nullable=False),  # tells one call from the next
     Column("asked_at", Instant, nullable=False),
+    Column("holder", Text),  # the lease of who answers it now
 )
 
 # Locations registered through the API.
@@ -216,6 +219,7 @@ run = Table(
 
 # Work that one process at a time does. Whoever holds a lease renews it; one that is not renewed in
 # time is free. `fence` grows with every holder, so that one who lost it finds out before it writes.
+# Work that is done again and again is due at `next_at` (`app.db.leases`).
 lease = Table(
     "lease",
     metadata,
@@ -223,6 +227,8 @@ lease = Table(
     Column("holder", Text, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("until", Instant, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("next_at", Instant),
 )
 
 # Sources that push their entities: the version they sent last and what stands for its content.

@@ -43,7 +43,7 @@ class Scheduler:
             seconds = job.every.total_seconds()
             trigger = IntervalTrigger(seconds=max(seconds, 1), jitter=seconds * JITTER_SHARE)
             self._scheduler.add_job(
-                self._put,
+                self.put,
                 trigger,
                 args=[job.name],
                 id=job.name,
@@ -70,6 +70,7 @@ class Scheduler:
         """Stop watching; jobs already due can still be taken."""
         self._scheduler.shutdown(wait=False)
 
-    def _put(self, name: str) -> None:
+    def put(self, name: str) -> None:
+        """Say that a job is due."""
         with self._lock:
             self._waiting.setdefault(name)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from app.catalog.emission import Counts, Flaw
 from app.catalog.ingest import Ingest, Report, StoppedError
 from app.db.engine import Database
+from app.db.holders import is_gone
+from app.db.leases import Lease, LeaseLostError, Leases, Pace
 from app.db.statements import Statements
 from app.errors import CallboardError, NotFoundError
 from app.logs import fields
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 UNCONFIGURED = frozenset({"registered", "ingest"})
 # Flaws are on the entities; the log names the first ones of a run and says how many there are.
 LOGGED_FLAWS = 20
+# So long at most what is due waits for the process that did it last.
+LONGEST_GRACE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,60 +41,104 @@ class Source:
 
 
 class _Mark(NamedTuple):
-    """What a source holds, and how much of it the graph does: callers may have deleted some."""
+    """What a source holds, and how much of it the graph does: callers may have deleted some.
+
+    It is good for the next run after that with `fence`: if another process ran the source since,
+    nothing is known about it.
+    """
 
     fingerprint: str
     held: int
+    fence: int
 
 
 @dataclass(frozen=True, slots=True)
 class SyncService:
     """Runs sources by name."""
 
-    database: Database
+    leases: Leases
     ingest: Ingest
     sources: Mapping[str, Source]
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
     # How things stood when sources were last read in full, by this process.
     _marks: dict[str, _Mark] = field(default_factory=dict)
 
+    @property
+    def database(self) -> Database:
+        """Answer where runs are recorded."""
+        return self.leases.database
+
     def evict(self) -> None:
         """Remove what came from sources that the configuration does not name any more.
 
-        What callers registered and what the command line read once have no configuration.
+        What callers registered and what the command line read once have no configuration. A source
+        that another process has read, and would read again, is left alone: its configuration may be
+        newer than ours.
         """
+        now, leases = self.leases.look()
         for name in self.ingest.known_sources():
             if name in self.sources or name.partition(":")[0] in UNCONFIGURED:
                 continue
-            started_at = datetime.now(UTC)
-            report = self.ingest.forget_source(name)
+            row, pace = leases.get(lease_of(name)), Pace(LONGEST_GRACE)
+            if row and not (is_gone(row.holder) or row.is_due(now, pace, self.leases.holder)):
+                continue
+            with self.leases.held(lease_of(name)) as lease:
+                if lease is not None:
+                    self._forget(name, lease)
+
+    def _forget(self, name: str, lease: Lease) -> None:
+        started_at = datetime.now(UTC)
+        report = self.ingest.forget_source(name, lease.check)
+        with self.database.begin() as connection:
+            store = SyncStore(Statements.on(connection))
+            for source, run_id in report.runs.items():
+                store.record_run(run_id, source, started_at, report.counts.as_dict())
+        lease.ended()
+        log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))
+
+    def abandon(self) -> None:
+        """Say of runs that they are over if nobody works on them any more."""
+        with self.database.snapshot() as connection:
+            sources = SyncStore(Statements.on(connection)).running()
+        if sources:
+            now, leases = self.leases.look()
+            rows = {name: leases.get(lease_of(name)) for name in sources}
+            dead = [name for name, row in rows.items() if row is None or row.is_free(now)]
             with self.database.begin() as connection:
-                store = SyncStore(Statements.on(connection))
-                for source, run_id in report.runs.items():
-                    store.record_run(run_id, source, started_at, report.counts.as_dict())
-            log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))
+                SyncStore(Statements.on(connection)).abandon_runs(dead, datetime.now(UTC))
 
     def run(self, name: str) -> Report:
-        """Run a source and record it; a failure is recorded, logged and raised."""
+        """Run a source as soon as no other process does, and record it.
+
+        A failure is recorded, logged and raised.
+        """
+        with self.leases.waiting(lease_of(name), self.ingest.stop) as lease:
+            if lease is None:
+                raise StoppedError
+            report = self.run_held(name, lease)
+            lease.ended()
+            return report
+
+    def run_held(self, name: str, lease: Lease) -> Report:
+        """Run a source whose lease is held, and record it."""
         source = self.sources.get(name)
         if source is None:
             raise NotFoundError(f"No source named {name!r}; known: {', '.join(self.sources)}")
         try:
-            mark: _Mark | CallboardError | None = self._mark(source)
+            mark: _Mark | CallboardError | None = self._mark(source, lease.fence)
         except CallboardError as error:
             mark = error
         if mark is not None and mark == self._marks.get(name):
             log.debug("source unchanged", extra=fields(source=name))
+            self._remember(name, mark)
             return Report()
         started = time.monotonic()
-        run_id = new_uid()
-        with self.database.begin() as connection:
-            SyncStore(Statements.on(connection)).start_run(run_id, name, datetime.now(UTC))
+        run_id = self._begin(name, lease)
         state, report, reason = "failed", Report(), None
         try:
-            report = self._read(source, mark, run_id)
+            report = self._read(source, mark, run_id, lease)
             state = "done"
-        except StoppedError:
+        except (StoppedError, LeaseLostError):
             state = "stopped"
             raise
         except CallboardError as error:
@@ -104,28 +152,50 @@ class SyncService:
             self._finish(run_id, state, report, reason)
             self.observe(name, state, time.monotonic() - started, report.counts)
         if isinstance(mark, _Mark):
-            self._marks[name] = mark._replace(held=self.ingest.count(name))
+            self._remember(name, mark._replace(held=self.ingest.count(name)))
         log.info("run done", extra=fields(source=name, run=run_id, **report.counts.as_dict()))
         log_flaws(report.flaws)
         return report
 
-    def _read(self, source: Source, mark: _Mark | CallboardError | None, run_id: str) -> Report:
+    def _begin(self, name: str, lease: Lease) -> str:
+        run_id = new_uid()
+        with self.database.begin() as connection:
+            sql = Statements.on(connection)
+            lease.check(sql)
+            now, store = datetime.now(UTC), SyncStore(sql)
+            # Who holds the lease is the only one to run it.
+            store.abandon_runs([name], now)
+            store.start_run(run_id, name, now)
+        return run_id
+
+    def _remember(self, name: str, mark: _Mark | CallboardError) -> None:
+        if isinstance(mark, _Mark):
+            self._marks[name] = mark._replace(fence=mark.fence + 1)
+
+    def _read(
+        self, source: Source, mark: _Mark | CallboardError | None, run_id: str, lease: Lease
+    ) -> Report:
         if isinstance(mark, CallboardError):
             raise mark
-        return self.ingest.source(source.name, source.ingestor, run_id)
+        return self.ingest.source(source.name, source.ingestor, run_id, lease.check)
 
-    def _mark(self, source: Source) -> _Mark | None:
+    def _mark(self, source: Source, fence: int) -> _Mark | None:
         """Ask the source what stands for its next snapshot, if it can tell."""
         if not isinstance(source.ingestor, Fingerprinted):
             return None
         fingerprint = source.ingestor.fingerprint()
-        return _Mark(fingerprint, self.ingest.count(source.name)) if fingerprint else None
+        return _Mark(fingerprint, self.ingest.count(source.name), fence) if fingerprint else None
 
     def _finish(self, run_id: str, state: str, report: Report, error: str | None) -> None:
         with self.database.begin() as connection:
             SyncStore(Statements.on(connection)).finish_run(
                 run_id, state, report.counts.as_dict(), error, datetime.now(UTC)
             )
+
+
+def lease_of(source: str) -> str:
+    """Name the lease that whoever runs a source holds."""
+    return f"source {source}"
 
 
 def log_flaws(flaws: list[Flaw]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,18 +29,25 @@ class SyncStore:
     def finish_run(
         self, run_id: str, state: str, counts: Mapping[str, int], error: str | None, now: datetime
     ) -> None:
-        """Record how a run ended."""
-        self.sql.update(
-            tables.run,
-            ["state", "finished_at", "counts", "error"],
-            [(state, now, orjson.dumps(counts).decode(), error, run_id)],
-        )
+        """Record how a run ended, unless somebody else had to end it."""
+        self.sql.execute(
+            "UPDATE run SET state = ?, finished_at = ?, counts = ?, error = ? "
+            "WHERE id = ? AND state = 'running'",
+            state, now, orjson.dumps(counts).decode(), error, run_id,
+        )  # fmt: skip
 
-    def abandon_runs(self, now: datetime) -> int:
-        """Mark runs that never ended: their process died."""
+    def running(self) -> list[str]:
+        """Answer the sources of which a run has not ended."""
+        sql = "SELECT DISTINCT source FROM run WHERE state = 'running'"
+        return [row[0] for row in self.sql.rows(sql)]
+
+    def abandon_runs(self, sources: Iterable[str], now: datetime) -> int:
+        """Mark runs of these sources that never ended: their process died."""
         return self.sql.execute(
-            "UPDATE run SET state = 'stopped', finished_at = ? WHERE state = 'running'", now
-        )
+            "UPDATE run SET state = 'stopped', finished_at = ? "
+            "WHERE state = 'running' AND source = ANY(?)",
+            now, list(sources),
+        )  # fmt: skip
 
     def record_run(
         self, run_id: str, source: str, started_at: datetime, counts: Mapping[str, int]
@@ -56,14 +63,36 @@ class SyncStore:
         sql = "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE finished_at < ? LIMIT ?)"
         return self.sql.execute(sql, before, limit)
 
-    def asked(self, limit: int) -> dict[int, str]:
-        """Answer Locations to be read again, the longest waiting first, and which call asked."""
-        sql = "SELECT ref_id, request FROM refresh ORDER BY asked_at, ref_id LIMIT ?"
-        return dict(self.sql.rows(sql, limit))
+    def is_asked(self) -> bool:
+        """Tell whether there are Locations to be read again that nobody has taken on."""
+        return self.sql.row("SELECT 1 FROM refresh WHERE holder IS NULL LIMIT 1") is not None
 
-    def answer(self, asked: Mapping[int, str]) -> None:
+    def take_on(self, holder: str, limit: int) -> dict[int, str]:
+        """Take Locations on, the longest waiting first; answer them and which call asked."""
+        # Others take theirs at the same time, and do not have to wait for it.
+        lock = "" if self.sql.is_sqlite else " FOR UPDATE SKIP LOCKED"
+        rows = self.sql.rows(
+            "SELECT ref_id, request FROM refresh WHERE holder IS NULL "
+            f"ORDER BY asked_at, ref_id LIMIT ?{lock}",
+            limit,
+        )
+        sql = "UPDATE refresh SET holder = ? WHERE ref_id = ANY(?)"
+        self.sql.execute(sql, holder, [row[0] for row in rows])
+        return dict(rows)
+
+    def answer(self, holder: str, asked: Mapping[int, str]) -> None:
         """Take Locations off the queue, unless they were asked for once more since."""
         for ref_id, request in asked.items():
             self.sql.execute(
-                "DELETE FROM refresh WHERE ref_id = ? AND request = ?", ref_id, request
-            )
+                "DELETE FROM refresh WHERE ref_id = ? AND request = ? AND holder = ?",
+                ref_id, request, holder,
+            )  # fmt: skip
+
+    def let_go(self, holder: str) -> None:
+        """Leave to anybody what was taken on and not answered."""
+        self.sql.execute("UPDATE refresh SET holder = NULL WHERE holder = ?", holder)
+
+    def taken_on(self) -> list[str]:
+        """Answer who has taken on something."""
+        sql = "SELECT DISTINCT holder FROM refresh WHERE holder IS NOT NULL"
+        return [row[0] for row in self.sql.rows(sql)]

@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from app.db.outages import is_outage
 from app.errors import (
     AuthenticationError,
     CallboardError,
@@ -33,7 +34,9 @@ from app.web.responses import empty, json_response
 
 log = logging.getLogger(__name__)
 
-INTERNAL = 500
+INTERNAL, UNAVAILABLE = 500, 503
+# In how many seconds it is worth while to ask again.
+RETRY_AFTER = "1"
 _NO_LETTERS = re.compile("[^A-Za-z]+")
 
 STATUS: dict[type[BaseException], int] = {
@@ -96,6 +99,9 @@ def status_of(error: CallboardError) -> int:
 
 def error_response(error: Exception, environ: Environ) -> Response:
     """Answer a request with what went wrong."""
+    if is_outage(error):
+        log.warning("the database does not answer", extra=fields(reason=str(error)))
+        error = ServiceUnavailableError("The database does not answer, try again later")
     if not isinstance(error, CallboardError) or isinstance(error, ConfigError):
         error = _hidden(error, environ)
     elif status_of(error) >= INTERNAL and not isinstance(error, ServiceUnavailableError):
@@ -106,7 +112,8 @@ def error_response(error: Exception, environ: Environ) -> Response:
         "request": {"method": environ["REQUEST_METHOD"], "url": relative_url(environ)},
         "response": {"statusCode": status},
     }
-    return json_response(body, status)
+    headers = {"Retry-After": RETRY_AFTER} if status == UNAVAILABLE else {}
+    return json_response(body, status, headers=headers)
 
 
 def register_errors(app: Flask) -> None:

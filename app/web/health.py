@@ -22,9 +22,9 @@ def health_routes(lifecycle: Lifecycle, headers: Mapping[str, str]) -> Blueprint
 
     @routes.get("/readiness")
     def readiness() -> Response:
-        if lifecycle.is_ready:
+        if lifecycle.is_ready and not lifecycle.hindrance:
             return json_response({"status": "ok"}, headers=headers)
-        message = "Backend has not started yet"
+        message = lifecycle.hindrance or "Backend has not started yet"
         if lifecycle.is_stopping:
             message = "Backend is shutting down"
         return json_response({"message": message, "status": "error"}, 503, headers=headers)

@@ -102,9 +102,14 @@ class Gate:
     cookied: tuple[PathMatcher, ...]
 
     def await_start(self) -> None:
-        """Let a request through once the process serves; raises `ServiceUnavailableError`."""
+        """Let a request through once the process serves; raises `ServiceUnavailableError`.
+
+        While the database is away nobody waits to find that out for himself.
+        """
         lifecycle = self.barrier.lifecycle
         if lifecycle.has_started:
+            if lifecycle.hindrance:
+                raise ServiceUnavailableError(lifecycle.hindrance)
             return
         if not lifecycle.is_stopping and self.barrier.waiting.acquire(blocking=False):
             try:

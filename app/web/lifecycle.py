@@ -1,7 +1,8 @@
 """Where one web process is in its life: starting, ready or stopping.
 
 One `Lifecycle` is made per process and given to the Flask app, whose readiness route and gate ask
-it. It only moves forward: what is stopping does not become ready again.
+it. It only moves forward: what is stopping does not become ready again. Beside that, something may
+hinder it for a while.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ State: TypeAlias = Literal["starting", "ready", "stopping"]
 class Lifecycle:
     """A flag that any thread may read, set or wait for."""
 
-    __slots__ = ("_changed", "_has_started", "_state")
+    __slots__ = ("_changed", "_has_started", "_state", "hindrance")
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._state: State = "starting"
         self._has_started = False
+        self.hindrance = ""
 
     @property
     def state(self) -> State:
@@ -46,6 +48,10 @@ class Lifecycle:
                 self._state = "ready"
                 self._has_started = True
                 self._changed.notify_all()
+
+    def hinder(self, reason: str) -> None:
+        """Say what keeps this process from answering; nothing when that is over."""
+        self.hindrance = reason
 
     def stop(self) -> None:
         """Say that this process is going away."""

@@ -142,11 +142,13 @@ def migrated(migrated_sqlite, tmp_path_factory):
 
 def test_any_sequence_of_writes_and_removals_keeps_the_rules(migrated):
     Claiming.migrated = migrated
+    is_nightly = settings.get_current_profile_name() == "nightly"
+    examples, steps = (400, 25) if is_nightly else (42, 12)
     run_state_machine_as_test(
         Claiming,
         settings=settings(
-            max_examples=40,
-            stateful_step_count=12,
+            max_examples=examples,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),

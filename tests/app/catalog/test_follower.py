@@ -12,8 +12,10 @@ from app.catalog import follower as module
 from app.catalog.emission import Parent
 from app.catalog.follower import Follower
 from app.catalog.snapshot import Snapshots
+from app.db.engine import open_database
 from app.db.statements import Statements
 from tests.app.catalog.write_side import Graph, emission
+from tests.app.db.test_outages import away
 
 WEB = emission("component:default/web")
 
@@ -107,6 +109,22 @@ def test_it_survives_a_database_that_fails_and_goes_on_when_it_is_back(database,
 
         assert following.is_ready.wait(10)
         assert len(following.snapshots.index) == 1
+
+
+def test_it_says_while_the_database_is_away(migrated_postgres, caplog):
+    database = open_database(migrated_postgres())
+    said = list[str]()
+
+    with Following(database, hinder=said.append) as following, caplog.at_level(logging.WARNING):
+        following.is_ready.wait(10)
+        assert set(said) == {""}
+        with away(database):
+            following.until(lambda: said[-1] == module.UNAVAILABLE)
+        following.until(lambda: said[-1] == "")
+
+    assert "the database does not answer" in caplog.text
+    assert "Traceback" not in caplog.text
+    database.close()
 
 
 def test_it_becomes_ready_once(database):

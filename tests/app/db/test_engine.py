@@ -171,9 +171,12 @@ def test_every_connection_to_postgres_is_prepared_alike(fresh_postgres):
     held = database.hold()
     with database.snapshot() as connection:
         pooled = Statements.on(connection)
-        for setting in ("plan_cache_mode", "lock_timeout", "idle_in_transaction_session_timeout"):
+        for setting in ("plan_cache_mode", "lock_timeout", "statement_timeout"):
             assert held.row(f"SHOW {setting}") == pooled.row(f"SHOW {setting}")
         assert held.row("SHOW lock_timeout") == ("30s",)
+        assert held.row("SHOW statement_timeout") == ("1min",)
+        assert pooled.row("SHOW idle_in_transaction_session_timeout") == ("15s",)
+        assert held.row("SHOW idle_in_transaction_session_timeout") == ("5min",)
         assert held.row("SHOW application_name") == pooled.row("SHOW application_name")
     held.close()
     database.close()

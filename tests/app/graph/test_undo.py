@@ -9,6 +9,7 @@ from app.catalog import restoring
 from app.catalog.change_store import ChangeStore
 from app.catalog.emission import Counts, Parent
 from app.catalog.restoring import authored
+from app.db.leases import Leases
 from app.db.statements import Statements
 from app.errors import ConflictError, InputError, NotFoundError, UpstreamError
 from app.graph.undo import Undo
@@ -280,7 +281,7 @@ def test_a_location_comes_back_with_what_it_leads_to(platform, undo, tmp_path):
     platform.root("all.yaml")
     served = platform.refs()
     source = SyncService(
-        platform.database, platform.ingest, {"config": Source("config", ListIngestor([]))}
+        Leases(platform.database), platform.ingest, {"config": Source("config", ListIngestor([]))}
     )
     source.run("config")
     assert platform.refs() == []
@@ -321,7 +322,7 @@ class Sync:
     def __init__(self, platform):
         self.ingestor = ListIngestor([])
         self.service = SyncService(
-            platform.database, platform.ingest, {"git": Source("git", self.ingestor)}
+            Leases(platform.database), platform.ingest, {"git": Source("git", self.ingestor)}
         )
 
     def run(self, *items):

@@ -54,8 +54,8 @@ def test_a_job_is_due_again_and_again(start):
 def test_a_job_that_is_not_taken_waits_once(start):
     scheduler = start(Due("once", NEVER, SOON))
     for _ in range(3):
-        scheduler._put("often")
-    scheduler._put("other")
+        scheduler.put("often")
+    scheduler.put("other")
 
     assert [take(scheduler), take(scheduler), take(scheduler)] == ["often", "other", "once"]
     assert take(scheduler, within=0.1) is None
@@ -64,16 +64,16 @@ def test_a_job_that_is_not_taken_waits_once(start):
 def test_the_one_that_waits_longest_is_taken_first():
     scheduler = Scheduler(())
     for name in ("a", "b", "a", "c"):
-        scheduler._put(name)
+        scheduler.put(name)
 
     assert [scheduler.take() for _ in range(4)] == ["a", "b", "c", None]
 
 
 def test_a_job_may_be_due_again_while_it_is_done():
     scheduler = Scheduler(())
-    scheduler._put("a")
+    scheduler.put("a")
     scheduler.take()
-    scheduler._put("a")
+    scheduler.put("a")
 
     assert scheduler.take() == "a"
 

@@ -11,6 +11,7 @@ import pytest
 
 from app.catalog.ingest import Guard, StoppedError
 from app.catalog.locations import generated
+from app.db.leases import Leases
 from app.errors import ConflictError, NotFoundError, UpstreamError
 from app.model.entity import CatalogFile
 from app.model.problem import Problem
@@ -47,7 +48,9 @@ def platform(database, tmp_path):
 def serving(platform, seen=None, **ingestors):
     sources = {name: Source(name, ingestor) for name, ingestor in ingestors.items()}
     noted = [] if seen is None else seen
-    return SyncService(platform.database, platform.ingest, sources, lambda *run: noted.append(run))
+    return SyncService(
+        Leases(platform.database), platform.ingest, sources, lambda *run: noted.append(run)
+    )
 
 
 def runs(platform):

@@ -41,18 +41,30 @@ def test_a_run_is_running_until_it_ends(sql, store):
 
 
 def test_runs_whose_process_died_are_stopped_and_no_others(sql, store):
-    for number in (1, 2, 3):
-        store.start_run(f"r{number}", "git", NOON)
+    for number, source in enumerate(("git", "git", "git", "other"), 1):
+        store.start_run(f"r{number}", source, NOON)
     store.finish_run("r2", "done", {}, None, NOON)
+    assert sorted(store.running()) == ["git", "other"]
 
-    assert store.abandon_runs(LATER) == 2
+    assert store.abandon_runs(["git"], LATER) == 2
 
     assert [(row[0], row[2]) for row in runs(sql)] == [
         ("r1", "stopped"),
         ("r2", "done"),
         ("r3", "stopped"),
+        ("r4", "running"),
     ]
-    assert store.abandon_runs(LATER) == 0
+    assert store.abandon_runs(["git"], LATER) == 0
+    assert store.running() == ["other"]
+
+
+def test_a_run_that_was_given_up_by_others_stays_so(sql, store):
+    store.start_run("r1", "git", NOON)
+    store.abandon_runs(["git"], NOON)
+
+    store.finish_run("r1", "done", {"read": 3}, None, LATER)
+
+    assert runs(sql) == [("r1", "git", "stopped", "{}", None)]
 
 
 def test_runs_that_ended_long_ago_are_forgotten(sql, store):
@@ -67,33 +79,51 @@ def test_runs_that_ended_long_ago_are_forgotten(sql, store):
 
 def test_what_was_asked_for_first_comes_first(sql, store):
     graph = GraphStore(sql)
+    assert not store.is_asked()
     graph.ask_for([7, 3], "second", LATER)
     graph.ask_for([9], "first", NOON)
 
-    assert list(store.asked(10)) == [9, 3, 7]
-    assert store.asked(2) == {9: "first", 3: "second"}
+    assert list(store.take_on("one", 2).items()) == [(9, "first"), (3, "second")]
+    assert store.is_asked()
+    assert store.take_on("other", 10) == {7: "second"}
+    assert not store.is_asked()
+    assert sorted(store.taken_on()) == ["one", "other"]
 
 
 def test_one_location_may_be_asked_for_several_times_at_once(sql, store):
     GraphStore(sql).ask_for([3, 3, 3], "r", NOON)
 
-    assert store.asked(10) == {3: "r"}
+    assert store.take_on("one", 10) == {3: "r"}
 
 
 def test_what_was_answered_leaves_the_queue(sql, store):
     GraphStore(sql).ask_for([1, 2], "r", NOON)
+    asked = store.take_on("one", 1)
 
-    store.answer({1: "r"})
+    store.answer("one", asked)
 
-    assert store.asked(10) == {2: "r"}
+    assert store.take_on("one", 10) == {2: "r"}
 
 
-def test_what_was_asked_for_once_more_meanwhile_stays(sql, store):
+def test_what_was_asked_for_once_more_meanwhile_stays_with_whoever_answers_it(sql, store):
     graph = GraphStore(sql)
     graph.ask_for([1, 2], "r", NOON)
-    asked = store.asked(10)
+    asked = store.take_on("one", 10)
     graph.ask_for([1], "again", LATER)
+    assert store.take_on("other", 10) == {}
 
-    store.answer(asked)
+    store.answer("one", asked)
+    store.let_go("one")
 
-    assert store.asked(10) == {1: "again"}
+    assert store.take_on("other", 10) == {1: "again"}
+
+
+def test_what_somebody_else_has_taken_on_by_now_is_not_answered(sql, store):
+    GraphStore(sql).ask_for([1], "r", NOON)
+    asked = store.take_on("frozen", 10)
+    store.let_go("frozen")
+    store.take_on("other", 10)
+
+    store.answer("frozen", asked)
+
+    assert store.taken_on() == ["other"]

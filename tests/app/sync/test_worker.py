@@ -12,6 +12,7 @@ import pytest
 
 from app.catalog.locations import generated
 from app.catalog.retention import Retention
+from app.db.leases import Leases
 from app.db.statements import Statements
 from app.errors import UpstreamError
 from app.sync import worker as module
@@ -34,7 +35,7 @@ def platform(database, tmp_path):
 
 
 def employ(platform, *sources, **options):
-    service = SyncService(platform.database, platform.ingest, {s.name: s for s in sources})
+    service = SyncService(Leases(platform.database), platform.ingest, {s.name: s for s in sources})
     options = {"locations_every": NEVER, "files_every": NEVER, **options}
     return Worker(platform.database, service, platform.ingest, **options)
 
@@ -68,6 +69,12 @@ def until(condition, seconds=15.0):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def do(worker, name):
+    """Have a worker do one thing, and what follows from it."""
+    worker._do_due(Scheduler([]), name)
+    worker._answer_requests()
 
 
 def root(platform, name="root.yaml"):
@@ -136,7 +143,7 @@ def test_old_runs_are_forgotten(platform):
             store.start_run(name, "git", now - timedelta(days=age))
             store.finish_run(name, "done", {}, None, now - timedelta(days=age))
 
-    employ(platform)._keep_house(Scheduler(()))
+    do(employ(platform), module.HOUSEKEEPING)
 
     assert platform.rows("SELECT id FROM run") == [("new",)]
 
@@ -188,11 +195,11 @@ def test_files_that_appear_and_go_are_noticed(platform):
     platform.root("a/*.yaml")
 
     added = platform.write("a/two.yaml", document("two"))
-    worker._do(module.FILES)
+    do(worker, module.FILES)
     assert platform.refs("component") == [ONE, "component:default/two"]
 
     added.unlink()
-    worker._do(module.FILES)
+    do(worker, module.FILES)
     assert platform.refs("component") == [ONE]
 
 
@@ -215,7 +222,7 @@ def test_watching_files_fetches_nothing(database, tmp_path):
         assert platform.refs("component") == [ONE]
         site.requests.clear()
 
-        employ(platform)._do(module.FILES)
+        do(employ(platform), module.FILES)
 
         assert site.requests == []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 
+import psycopg
 import pytest
 from flask import abort
 
@@ -60,6 +62,26 @@ def test_the_body_is_that_of_a_response_error():
         "request": {"method": "GET", "url": "/fail"},
         "response": {"statusCode": 404},
     }
+
+
+def test_who_is_told_to_try_again_is_told_when():
+    assert failing(ServiceUnavailableError("m")).headers["Retry-After"] == "1"
+    assert "Retry-After" not in failing(InputError("m")).headers
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.OperationalError("host=secret"), sqlite3.OperationalError("locked: secret")]
+)
+def test_a_database_that_does_not_answer_is_not_a_bug(error):
+    response = failing(error)
+
+    assert error_of(response) == (
+        503,
+        "ServiceUnavailableError",
+        "The database does not answer, try again later",
+    )
+    assert response.headers["Retry-After"] == "1"
+    assert b"secret" not in response.data
 
 
 def test_an_upstream_names_its_system():

@@ -44,3 +44,19 @@ def test_headers_of_the_configuration_are_on_every_probe():
 
     for path in (LIVENESS, READINESS):
         assert ask.get(path).headers["X-Served-By"] == "callboard"
+
+
+def test_a_process_that_is_hindered_is_not_ready_until_that_is_over():
+    lifecycle = Lifecycle()
+    ask = client(health_routes(lifecycle, {}))
+    lifecycle.ready()
+
+    lifecycle.hinder("The database does not answer")
+    hindered = ask.get(READINESS)
+    alive = ask.get(LIVENESS)
+    lifecycle.hinder("")
+
+    assert hindered.status_code == 503
+    assert hindered.get_json()["message"] == "The database does not answer"
+    assert alive.status_code == 200
+    assert ask.get(READINESS).status_code == 200

@@ -167,6 +167,19 @@ def test_a_process_that_does_not_start_answers_503_after_a_pause():
     )
 
 
+def test_while_the_database_is_away_nobody_waits_for_it():
+    lifecycle = Lifecycle()
+    lifecycle.ready()
+    ask = who(lifecycle=lifecycle)
+
+    lifecycle.hinder("The database does not answer")
+    refused = ask.get("/api/catalog/anybody", headers=USER)
+    lifecycle.hinder("")
+
+    assert error_of(refused) == (503, "ServiceUnavailableError", "The database does not answer")
+    assert ask.get("/api/catalog/anybody", headers=USER).status_code == 200
+
+
 def test_a_request_waits_for_the_start():
     lifecycle = Lifecycle()
     ask = who(lifecycle=lifecycle)

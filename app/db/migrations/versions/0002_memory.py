@@ -28,8 +28,12 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
+    op.add_column("reading", sa.Column("reader", sa.Text(), nullable=False, server_default=""))
+    op.add_column("refresh", sa.Column("holder", sa.Text(), nullable=True))
     op.create_table(
         "push",
         sa.Column("source", sa.Text(), nullable=False),
@@ -68,3 +72,5 @@ def downgrade() -> None:
     op.drop_column("change", "base")
     op.drop_column("sequence", "oldest")
     op.drop_column("problem", "notice")
+    op.drop_column("refresh", "holder")
+    op.drop_column("reading", "reader")
