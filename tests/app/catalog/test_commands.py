@@ -43,11 +43,11 @@ def asked(platform):
 
 def answer(platform):
     """Do what the background worker does with what was asked for."""
-    with platform.database.snapshot() as connection:
-        waiting = SyncStore(Statements.on(connection)).asked(100)
+    with platform.database.begin() as connection:
+        waiting = SyncStore(Statements.on(connection)).take_on("tests", 100)
     platform.ingest.locations(waiting)
     with platform.database.begin() as connection:
-        SyncStore(Statements.on(connection)).answer(waiting)
+        SyncStore(Statements.on(connection)).answer("tests", waiting)
 
 
 def uid(platform, ref):

@@ -57,12 +57,12 @@ class WebCatalog:
 
     def work(self) -> int:
         """Read what was asked for, as the background worker does; answer how much that was."""
-        with self.database.snapshot() as connection:
-            asked = SyncStore(Statements.on(connection)).asked(100)
+        with self.database.begin() as connection:
+            asked = SyncStore(Statements.on(connection)).take_on("tests", 100)
         if asked:
             self.ingest.locations(asked)
         with self.database.begin() as connection:
-            SyncStore(Statements.on(connection)).answer(asked)
+            SyncStore(Statements.on(connection)).answer("tests", asked)
         return len(asked)
 
     def served(self) -> dict[str, dict]:

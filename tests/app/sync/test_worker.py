@@ -155,7 +155,7 @@ def test_old_changes_are_forgotten_some_at_a_time(platform):
     worker._retention = Retention(platform.database, platform.writer.codec, 1, 1)
 
     for _ in range(4):
-        worker._keep_house(Scheduler(()))
+        worker._forget_old()
 
     # The second is written against the first.
     assert platform.rows("SELECT seq, base FROM change ORDER BY seq") == [(1, None), (2, 1)]
@@ -168,10 +168,10 @@ def test_what_was_read_at_somebodys_request_is_a_run_if_it_changed_anything(plat
     worker = employ(platform)
     ids = [row[0] for row in platform.rows("SELECT ref_id FROM reading")]
 
-    worker._read(ids)
+    worker._read(ids, lambda _: None)
     assert states(platform) == []
     path.write_text(document("one", lifecycle="deprecated"))
-    worker._read(ids)
+    worker._read(ids, lambda _: None)
 
     assert platform.rows("SELECT source, state FROM run") == [("config", "done")]
 
