@@ -256,7 +256,7 @@ def test_a_snapshot_within_another_that_failed_leaves_the_outer_one_usable(graph
         assert outer.id_of(ref("a")) is not None
 
 
-def test_a_connection_that_the_server_ended_costs_one_reader_an_error(migrated_postgres):
+def test_a_connection_that_the_server_ended_costs_no_reader_an_error(migrated_postgres):
     url = migrated_postgres()
     graph = Graph(open_database(url))
     snapshots = Snapshots(graph.database)
@@ -267,9 +267,6 @@ def test_a_connection_that_the_server_ended_costs_one_reader_an_error(migrated_p
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-
-    with pytest.raises(psycopg.OperationalError):
-        names(snapshots)
 
     assert names(snapshots) == {"a": "v1"}
     snapshots.close()

@@ -62,7 +62,9 @@ class WebCatalog:
         if asked:
             self.ingest.locations(asked)
         with self.database.begin() as connection:
-            SyncStore(Statements.on(connection)).answer("tests", asked)
+            store = SyncStore(Statements.on(connection))
+            store.answer("tests", asked)
+            store.let_go("tests")
         return len(asked)
 
     def served(self) -> dict[str, dict]:
