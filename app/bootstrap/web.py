@@ -25,6 +25,10 @@ from app.catalog.registered import RegisteredLocations
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.change_routes import add_change_routes
+from app.graph.change_stream import ChangeStreams
+from app.graph.feed import Feed
+from app.graph.recent_changes import RecentChanges
 from app.graph.routes import graph_routes
 from app.settings import Settings
 from app.web.application import make_application
@@ -91,7 +95,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
-        _graph_routes(barrier),
+        _graph_routes(catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -113,8 +117,11 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     return routes
 
 
-def _graph_routes(barrier: Barrier) -> Blueprint:
-    return graph_routes(barrier, lambda: plugin_contract("graph"))
+def _graph_routes(catalog: Catalog, barrier: Barrier) -> Blueprint:
+    routes = graph_routes(barrier, lambda: plugin_contract("graph"))
+    feed = Feed(catalog.database, catalog.codec)
+    add_change_routes(routes, ChangeStreams(feed, RecentChanges(catalog.database, catalog.codec)))
+    return routes
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:

@@ -33,6 +33,17 @@ def lineage(sql: Statements) -> str:
     return str(row[0]) if row else ""
 
 
+def oldest(sql: Statements) -> int:
+    """Answer the oldest number whose state the history can still tell."""
+    row = sql.row("SELECT oldest FROM sequence WHERE id = 1")
+    return int(row[0]) if row else 0
+
+
+def forget_before(sql: Statements, seq: int) -> None:
+    """Say that states before `seq` cannot be told any more; never goes back."""
+    sql.execute("UPDATE sequence SET oldest = ? WHERE id = 1 AND oldest < ?", seq, seq)
+
+
 def newest(sql: Statements) -> int:
     """Answer the newest number; the first read of a snapshot."""
     row = sql.row("SELECT seq FROM sequence WHERE id = 1")

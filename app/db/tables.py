@@ -37,13 +37,15 @@ Instant = DateTime(timezone=True)
 
 # One row: the newest sequence number. Taking numbers from it inside the writing transaction makes
 # sequence order commit order, which a database sequence is not. `lineage` tells this database from
-# others, in which the same number means something else.
+# others, in which the same number means something else. The state at `oldest`, and at every number
+# since, can still be told from the history.
 sequence = Table(
     "sequence",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("lineage", Text, nullable=False),
+    Column("oldest", BigInteger, nullable=False, server_default="0"),
 )
 
 # Compression dictionaries; a frame names the one it needs, so none is ever removed.
@@ -228,18 +230,20 @@ push = Table(
     Column("at", Instant, nullable=False),
 )
 
-# Outgoing webhooks: up to which change each has delivered, and what it waits for.
+# Outgoing webhooks: up to which change each has delivered, where the delivery under way ends, and
+# what it waits for.
 hook = Table(
     "hook",
     metadata,
     Column("name", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Column("until", BigInteger),
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant),
     Column("error", Text),
 )
 
-# Deliveries that were given up.
+# Deliveries that were given up. One that was asked for is tried once more.
 dead_letter = Table(
     "dead_letter",
     metadata,
@@ -250,6 +254,7 @@ dead_letter = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("asked_at", Instant),
     Index("ix_dead_letter_hook", "hook", "id"),
 )
 

@@ -1,4 +1,4 @@
-"""Leases, pushed sources, outgoing webhooks and what they could not deliver.
+"""How far back history reaches; leases, pushed sources, outgoing webhooks and dead letters.
 
 Revision ID: 0002
 """
@@ -15,6 +15,9 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column(
+        "sequence", sa.Column("oldest", sa.BigInteger(), server_default="0", nullable=False)
+    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -36,6 +39,7 @@ def upgrade() -> None:
         "hook",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -50,6 +54,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
     )
     op.create_index("ix_dead_letter_hook", "dead_letter", ["hook", "id"], unique=False)
@@ -58,3 +63,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("dead_letter", "hook", "push", "lease"):
         op.drop_table(table)
+    op.drop_column("sequence", "oldest")
