@@ -14,6 +14,7 @@ from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
 from app.bootstrap.catalog import Catalog
+from app.bootstrap.webhooks import configured_webhooks
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -30,6 +31,8 @@ from app.graph.change_stream import ChangeStreams
 from app.graph.feed import Feed
 from app.graph.recent_changes import RecentChanges
 from app.graph.routes import graph_routes
+from app.graph.webhook_routes import add_webhook_routes
+from app.graph.webhook_service import WebhookService
 from app.settings import Settings
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -95,7 +98,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
-        _graph_routes(catalog, barrier),
+        _graph_routes(settings, catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -117,10 +120,13 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     return routes
 
 
-def _graph_routes(catalog: Catalog, barrier: Barrier) -> Blueprint:
+def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blueprint:
     routes = graph_routes(barrier, lambda: plugin_contract("graph"))
     feed = Feed(catalog.database, catalog.codec)
     add_change_routes(routes, ChangeStreams(feed, RecentChanges(catalog.database, catalog.codec)))
+    may = restricted_by_token if settings.permission.is_enabled else everyone_may
+    webhooks = WebhookService(catalog.database, configured_webhooks(settings))
+    add_webhook_routes(routes, webhooks, may)
     return routes
 
 
