@@ -16,6 +16,7 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
+from app.graph import change_schemas, webhook_routes
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -100,6 +101,9 @@ QUERIES = {
     "GetEntitiesByRefs": schemas.FilterQuery,
     "GetEntityFacets": schemas.FacetsQuery,
     "CreateLocation": location_schemas.CreateLocationQuery,
+    "GetChanges": change_schemas.ChangesQuery,
+    "StreamChanges": change_schemas.StreamQuery,
+    "GetDeadLetters": webhook_routes.LettersQuery,
 }
 BODIES = {
     "EntityQuery": schemas.PageBody,
@@ -110,6 +114,7 @@ BODIES = {
     "LocationQuery": location_schemas.LocationsBody,
     "AnalyzeLocationRequest": location_schemas.AnalyzeBody,
     "ValidateEntityRequest": location_schemas.ValidateBody,
+    "ChangesQuery": change_schemas.ChangesBody,
 }
 
 
@@ -124,10 +129,13 @@ def of_schema(schema):
 def test_parameters_are_those_of_the_contract(operation_id):
     (operation,) = [op for _, _, op in OPERATIONS if op["operationId"] == operation_id]
     promised = {}
-    for name in components("parameters", operation["parameters"]):
-        parameter = DOCUMENT["components"]["parameters"][name]
-        promised[name] = (parameter["schema"]["type"], parameter.get("required", False))
-        assert parameter["name"] == name
+    for parameter in operation["parameters"]:
+        for name in components("parameters", parameter):
+            parameter = DOCUMENT["components"]["parameters"][name]  # noqa: PLW2901
+            assert parameter["name"] == name
+        if parameter["in"] == "query":
+            schema, required = parameter["schema"], parameter.get("required", False)
+            promised[parameter["name"]] = (schema["type"], required)
     assert of_schema(QUERIES[operation_id]) == promised
 
 
