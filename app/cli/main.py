@@ -42,6 +42,8 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "lint": Subcommand("lint:lint", "Check catalog files before they are committed."),
     "get": Subcommand("entities:get", "Show one entity of a running server."),
     "query": Subcommand("entities:query", "List entities of a running server."),
+    "changes": Subcommand("changes:changes", "Show what happened to entities, or what happens."),
+    "webhooks": Subcommand("webhooks:webhooks", "Show how far outgoing webhooks are."),
     "check-config": Subcommand("configuration:check_config", "Check the configuration strictly."),
     "doctor": Subcommand("doctor:doctor", "Look for what may be wrong with this machine."),
     "migrate": Subcommand("migrate:migrate", "Bring the database up to date."),

@@ -11,7 +11,6 @@ from app.catalog.schemas import NoQuery
 from app.graph import change_schemas as schemas
 from app.graph.change_schemas import ChangesRequest, changes_request, last_event_id
 from app.graph.change_stream import ChangeStreams
-from app.graph.changes import join_items
 from app.graph.feed import Bounds
 from app.model.query import Expression
 from app.web.arguments import BodyReader, QueryReader
@@ -38,8 +37,7 @@ def add_change_routes(
         lens = wanted.seen(visible(request))
         since = streams.feed.start(None) if wanted.since is None else wanted.since
         found = streams.feed.page(since, lens, Bounds(items=wanted.limit))
-        items = [item for _, item in found.items]
-        return json_bytes(join_items(items, {"next": found.next, "newest": found.newest}))
+        return json_bytes(found.json())
 
     def stream(wanted: ChangesRequest) -> Response:
         since = streams.feed.start(

@@ -15,7 +15,7 @@ from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import InputError
 from app.graph.change_log import ChangeLog, Span
-from app.graph.changes import Lens, load_changes
+from app.graph.changes import Lens, join_items, load_changes
 from app.model.query import NOTHING
 from app.web.errors import NamedError
 
@@ -54,11 +54,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Items by sequence number, where to go on, and the newest change there was."""
+    """Items by sequence number, where to go on, and what could be followed then."""
 
     items: list[tuple[int, bytes]]
     next: int
-    newest: int
+    span: Span
+
+    def json(self) -> bytes:
+        """Write the page as it is served."""
+        rest = {"next": self.next, "oldest": self.span.oldest, "newest": self.span.newest}
+        return join_items([item for _, item in self.items], rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +94,24 @@ class Feed:
         with self.database.snapshot() as connection:
             log = ChangeLog(Statements.on(connection), self.codec)
             span = log.span()
-            return self._collect(log, _checked(since, span), span.newest, lens, bounds)
+            return self._collect(log, _checked(since, span), span, lens, bounds)
 
     def _collect(
-        self, log: ChangeLog, since: int, newest: int, lens: Lens, bounds: Bounds
+        self, log: ChangeLog, since: int, span: Span, lens: Lens, bounds: Bounds
     ) -> FeedPage:
-        end = newest if bounds.until is None else min(newest, bounds.until)
+        end = span.newest if bounds.until is None else min(span.newest, bounds.until)
         if lens.expression == NOTHING:
-            return FeedPage([], max(since, end), newest)
+            return FeedPage([], max(since, end), span)
         items = list[tuple[int, bytes]]()
         at, size = since, 0
         last = min(end, since + bounds.scanned)
         while at < last and len(items) < bounds.items and size < bounds.bytes:
             changes = load_changes(log, at, min(self.batch, last - at), lens.expression)
             if not changes:
-                return FeedPage(items, last, newest)
+                return FeedPage(items, last, span)
             for change in changes:
                 if change.seq > last:
-                    return FeedPage(items, last, newest)
+                    return FeedPage(items, last, span)
                 at = change.seq
                 item = change.through(lens)
                 if item is not None:
@@ -114,7 +119,7 @@ class Feed:
                     size += len(item)
                     if len(items) >= bounds.items or size >= bounds.bytes:
                         break
-        return FeedPage(items, at, newest)
+        return FeedPage(items, at, span)
 
 
 def _checked(since: int, span: Span) -> int:

@@ -41,12 +41,12 @@ class FeedGraph:
         found = []
         while True:
             page = self.feed.page(since, lens or Lens(), Bounds(**bounds))
-            assert page.next > since or page.newest == since
+            assert page.next > since or page.span.newest == since
             items = [orjson.loads(item) for _, item in page.items]
             assert [seq for seq, _ in page.items] == [item["seq"] for item in items]
             found += items
             since = page.next
-            if since == page.newest:
+            if since == page.span.newest:
                 return found
 
     def told(self, since: int = 0, lens: Lens | None = None, **bounds: Any) -> list[tuple]:

@@ -70,11 +70,11 @@ def test_a_page_has_items_and_where_to_go_on(api):
 def test_without_a_place_the_page_says_where_to_begin(api):
     api.graph.put("web")
 
-    assert api.get().json == {"items": [], "next": 1, "newest": 1}
+    assert api.get().json == {"items": [], "next": 1, "oldest": 0, "newest": 1}
 
 
 def test_an_empty_graph_has_an_empty_page(api):
-    assert api.get(since=0).json == {"items": [], "next": 0, "newest": 0}
+    assert api.get(since=0).json == {"items": [], "next": 0, "oldest": 0, "newest": 0}
 
 
 def test_a_predicate_may_be_posted(api):
@@ -157,7 +157,7 @@ def test_callers_see_the_changes_of_what_they_may_see(api):
         ("update", "web", "blue", True),
     ]
     api.visible = NOTHING
-    assert api.get(since=0).json == {"items": [], "next": 2, "newest": 2}
+    assert api.get(since=0).json == {"items": [], "next": 2, "oldest": 0, "newest": 2}
 
 
 def test_who_does_not_say_who_they_are_gets_nothing(api):

@@ -68,7 +68,7 @@ def test_a_reader_goes_on_where_a_page_ended(graph):
 
     assert [seq for seq, _ in page.items] == [1, 2, 3, 4]
     assert [seq for seq, _ in rest.items] == list(range(5, 11))
-    assert (page.next, page.newest, rest.next) == (4, 10, 10)
+    assert (page.next, page.span.newest, rest.next) == (4, 10, 10)
     assert graph.feed.page(10, Lens()).items == []
 
 
@@ -117,7 +117,7 @@ def test_a_page_looks_at_so_many_changes_and_no_more(graph):
 
     page = graph.feed.page(0, BLUE, Bounds(scanned=4))
 
-    assert (page.items, page.next, page.newest) == ([], 4, 11)
+    assert (page.items, page.next, page.span.newest) == ([], 4, 11)
     assert graph.told(lens=BLUE, scanned=4) == [("create", "web", "blue", False)]
 
 
@@ -140,7 +140,7 @@ def test_a_page_may_end_at_a_place_that_was_said_before(graph):
     page = graph.feed.page(1, Lens(), Bounds(until=3))
 
     assert [seq for seq, _ in page.items] == [2, 3]
-    assert (page.next, page.newest) == (3, 5)
+    assert (page.next, page.span.newest) == (3, 5)
 
 
 def test_fields_and_include_say_what_to_show(graph):
