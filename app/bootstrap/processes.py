@@ -21,6 +21,7 @@ from app.bootstrap.catalog import configured_sources, join_catalog
 from app.bootstrap.database import open_configured, open_patiently
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
+from app.bootstrap.webhooks import configured_webhooks, make_deliveries, webhook_secrets
 from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.catalog.registered import RegisteredLocations
@@ -57,6 +58,8 @@ MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 NEVER = timedelta(days=3650)
 # After so many seconds a web process makes the index itself.
 MAKING_INDEX = 120.0
+# How long the worker waits for its deliveries to end; what is under way then is made once more.
+STOPPING = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def serve(
     ) as database:
         # Mistakes of providers show here, and not in a worker that is started again and again.
         configured_sources(settings, join_catalog(settings, database).processor.readers)
+        configured_webhooks(settings)
     supervisor = Supervisor(_specs(source, settings, role), on_ready=lambda: on_ready(settings))
     return supervisor.run()
 
@@ -198,7 +202,18 @@ def work(child: Child, source: Source) -> None:
     if database is None:
         return
     with closing(database):
-        make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
+        catalog = join_catalog(settings, database, stop=child.stopping)
+        deliveries = make_deliveries(settings, catalog, CollectorRegistry())
+        thread = threading.Thread(
+            target=deliveries.run, args=(child.stopping,), name="webhooks", daemon=True
+        )
+        thread.start()
+        try:
+            make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
+        finally:
+            # What ends the worker ends its deliveries, too: both are started anew together.
+            child.stopping.set()
+            thread.join(STOPPING)
 
 
 def make_worker(settings: Settings, database: Database, stop: threading.Event) -> Worker:
@@ -230,7 +245,7 @@ def _secrets(settings: Settings) -> list[str]:
     database = settings.backend.database
     if isinstance(database, PostgresDatabase) and database.password:
         tokens.append(database.password)
-    return tokens
+    return [*tokens, *webhook_secrets(settings)]
 
 
 def _log(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
 from app.bootstrap.catalog import Catalog, configured_sources
+from app.bootstrap.webhooks import configured_webhooks
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -26,18 +27,24 @@ from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.change_routes import add_change_routes
+from app.graph.change_stream import ChangeStreams
 from app.graph.explain_known import Schedule
 from app.graph.explain_routes import add_explain_routes
 from app.graph.explaining import Explainer
+from app.graph.feed import Feed
 from app.graph.ground import Grounds
 from app.graph.history import History
 from app.graph.history_routes import HistoryServices, add_history_routes
 from app.graph.past import Past
 from app.graph.past_routes import add_past_routes
 from app.graph.queries import GraphQueries
+from app.graph.recent_changes import RecentChanges
 from app.graph.routes import graph_routes
 from app.graph.undo import Undo
 from app.graph.walk_routes import add_walk_routes
+from app.graph.webhook_routes import add_webhook_routes
+from app.graph.webhook_service import WebhookService
 from app.settings import Settings
 from app.sync.worker import FILES_EVERY
 from app.web.application import make_application
@@ -139,6 +146,10 @@ def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blu
     grounds = Grounds(catalog.snapshots, catalog.processor.kinds.reverse, past)
     add_walk_routes(routes, GraphQueries(grounds), sight)
     add_explain_routes(routes, _explainer(settings, catalog), sight)
+    feed = Feed(catalog.database, catalog.codec)
+    add_change_routes(routes, ChangeStreams(feed, RecentChanges(catalog.database, catalog.codec)))
+    webhooks = WebhookService(catalog.database, configured_webhooks(settings))
+    add_webhook_routes(routes, webhooks, may)
     return routes
 
 

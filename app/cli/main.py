@@ -48,6 +48,8 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "explain": Subcommand("explain:explain", "Tell why an entity is as it is, or is not."),
     "impact": Subcommand("walks:impact", "List what depends on an entity, transitively."),
     "path": Subcommand("walks:path", "Find the shortest ways between two entities."),
+    "changes": Subcommand("changes:changes", "Show what happened to entities, or what happens."),
+    "webhooks": Subcommand("webhooks:webhooks", "Show how far outgoing webhooks are."),
     "check-config": Subcommand("configuration:check_config", "Check the configuration strictly."),
     "doctor": Subcommand("doctor:doctor", "Look for what may be wrong with this machine."),
     "migrate": Subcommand("migrate:migrate", "Bring the database up to date."),

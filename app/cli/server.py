@@ -17,6 +17,7 @@ import orjson
 from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
+from app.cli.event_text import read_events
 from app.errors import (
     AuthenticationError,
     CallboardError,
@@ -33,6 +34,7 @@ from app.scm.http import why
 REFS_AT_ONCE = 1000
 PAGE = 500
 _REDIRECTS = {301, 302, 303, 307, 308}
+_FINE = {HTTPStatus.OK, HTTPStatus.ACCEPTED}
 _GUEST = "/api/auth/guest/refresh"
 _ERRORS: Mapping[int, type[CallboardError]] = {
     HTTPStatus.BAD_REQUEST: InputError,
@@ -103,30 +105,66 @@ class Server:
         """Write a text as one segment of a path."""
         return quote(text, safe="")
 
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Call any endpoint and answer its JSON, None if there is none; raises what it refuses."""
+        return self._call(method, path, body)
+
+    def events(self, path: str, last_id: str = "") -> Iterator[Mapping[str, str]]:
+        """Yield the events of a stream, after `last_id`, until the server ends it."""
+        if not self.token or self._is_signed_in:
+            # A stream ends with its token, so the guest's is asked for anew each time.
+            self._sign_in()
+        headers = {"accept": "text/event-stream"} | ({"last-event-id": last_id} if last_id else {})
+        response = self._send("GET", path, headers=headers, is_stream=True)
+        try:
+            if response.status != HTTPStatus.OK:
+                raise self._refused(response)
+            yield from read_events(response.stream())
+        except HTTPError as error:
+            raise UpstreamError(self.url, why(error)) from error
+        finally:
+            response.close()
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if not self.token and not self._is_signed_in:
             self._sign_in()
         response = self._send(method, path, body)
-        if response.status != HTTPStatus.OK:
+        if response.status == HTTPStatus.NO_CONTENT:
+            return None
+        if response.status not in _FINE:
             raise self._refused(response)
         return self._json(response)
 
     def _sign_in(self) -> None:
         """Become the guest if the server has one; one that lets everybody in needs no token."""
-        self._is_signed_in = True
+        self._is_signed_in, self.token = True, ""
         response = self._send("GET", _GUEST)
         if response.status == HTTPStatus.OK:
             identity = self._json(response).get("backstageIdentity") or {}
             self.token = str(identity.get("token") or "")
 
-    def _send(self, method: str, path: str, body: Any = None) -> BaseHTTPResponse:
-        headers = {"accept": "application/json", "user-agent": "callboard"}
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] = {},
+        *,
+        is_stream: bool = False,
+    ) -> BaseHTTPResponse:
+        headers = {"accept": "application/json", "user-agent": "callboard", **headers}
         headers |= {"authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {} if body is None else {"content-type": "application/json"}
         data = None if body is None else orjson.dumps(body)
         try:
             return self.pool.request(
-                method, self.url + path, body=data, headers=headers, redirect=False, retries=False
+                method,
+                self.url + path,
+                body=data,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                preload_content=not is_stream,
             )
         except HTTPError as error:
             raise UpstreamError(self.url, f"{why(error)}; is the server running?") from error

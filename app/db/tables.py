@@ -242,18 +242,20 @@ push = Table(
     Column("at", Instant, nullable=False),
 )
 
-# Outgoing webhooks: up to which change each has delivered, and what it waits for.
+# Outgoing webhooks: up to which change each has delivered, where the delivery under way ends, and
+# what it waits for.
 hook = Table(
     "hook",
     metadata,
     Column("name", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Column("until", BigInteger),
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant),
     Column("error", Text),
 )
 
-# Deliveries that were given up.
+# Deliveries that were given up. One that was asked for is tried once more.
 dead_letter = Table(
     "dead_letter",
     metadata,
@@ -264,6 +266,7 @@ dead_letter = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("asked_at", Instant),
     Index("ix_dead_letter_hook", "hook", "id"),
 )
 

@@ -36,6 +36,7 @@ from app.settings.kinds import CustomKind, RelationRule
 from app.settings.read import BackendSettings, Settings, read_settings
 from app.settings.section import Section, mistakes, read_section
 from app.settings.sign_in import AuthSettings, GuestSettings
+from app.settings.webhooks import WebhookSettings
 
 __all__ = [
     "AccessRestriction",
@@ -72,6 +73,7 @@ __all__ = [
     "Settings",
     "SqliteDatabase",
     "StaticAccess",
+    "WebhookSettings",
     "mistakes",
     "parse_duration",
     "read_section",

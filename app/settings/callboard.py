@@ -10,8 +10,19 @@ from typing import Any, Literal
 
 from marshmallow import fields
 
-from app.settings.fields import Duration, DurationOrOff, Flag, Text, Url, Whole, between, one_of
+from app.settings.fields import (
+    Duration,
+    DurationOrOff,
+    Flag,
+    Named,
+    Text,
+    Url,
+    Whole,
+    between,
+    one_of,
+)
 from app.settings.section import Section
+from app.settings.webhooks import WebhookSchema, WebhookSettings, check_webhooks
 
 Level = Literal["debug", "info", "warn", "error"]
 
@@ -64,6 +75,7 @@ class CallboardSettings:
     logging: LoggingSettings
     shutdown_grace: timedelta
     retention: RetentionSettings
+    webhooks: Mapping[str, WebhookSettings]
 
 
 class AppSchema(Section):
@@ -136,6 +148,7 @@ class CallboardSchema(Section):
     logging = fields.Nested(LoggingSchema, required=True)
     shutdown_grace = fields.Nested(ShutdownSchema, data_key="shutdown", required=True)
     retention = fields.Nested(RetentionSchema, required=True)
+    webhooks = Named[WebhookSettings](WebhookSchema, load_default={}, validate=check_webhooks)
 
 
 def settle_callboard(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from app.settings.durations import parse_duration
 from app.settings.scalars import to_boolean, to_number, type_name
@@ -135,6 +135,19 @@ class TextTable(Field[Mapping[str, str]]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Mapping[str, str]:
         found = _object(value)
         return dict(zip(found, _each(_string, found.values(), found), strict=True))
+
+
+class Named(Field[Mapping[str, T]]):
+    """An object of sections under names of the operator's choice; one that is null is not there."""
+
+    def __init__(self, schema: type[Schema], **options: Any) -> None:
+        """Hold every one to `schema`."""
+        super().__init__(**options)
+        self.schema = schema()
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Mapping[str, T]:
+        found = {name: item for name, item in _object(value).items() if item is not None}
+        return dict(zip(found, _each(self.schema.load, found.values(), found), strict=True))
 
 
 class Table(Field[Mapping[str, Any]]):

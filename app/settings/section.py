@@ -11,6 +11,7 @@ from marshmallow.types import UnknownOption
 
 from app.config import Config
 from app.config.place import join
+from app.settings.fields import Named
 from app.settings.scalars import type_name
 
 _WORDED = {
@@ -112,6 +113,9 @@ def _unknown_inside(field: fields.Field[Any], value: Any, path: str) -> Iterator
             yield from _unknown_inside(field.inner, item, join(path, index))
     elif isinstance(field, fields.Nested):
         yield from unknown_keys(field.schema, value, path)
+    elif isinstance(field, Named) and isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from unknown_keys(field.schema, item, join(path, name))
 
 
 def mistakes(messages: Any, path: str) -> Iterator[tuple[str, str]]:

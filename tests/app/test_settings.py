@@ -36,6 +36,7 @@ from app.settings import (
     read_settings,
 )
 from app.settings.access import OPTIONS
+from app.settings.fields import Named
 from app.settings.read import _GUEST, _SECTIONS
 from app.settings.scalars import to_boolean, to_number
 from app.settings.section import Section
@@ -297,6 +298,43 @@ def test_all_mistakes_are_told_at_once_with_their_places(settings):
         ("integrations: {github: [5]}", "integrations.github[0]: wanted object"),
         ("integrations: {gitlab: [{host: 5}]}", "integrations.gitlab[0].host: wanted string"),
         ("callboard: {workers: 0}", "callboard.workers: must be between 1 and 256"),
+        (
+            "callboard: {webhooks: {ci: {secret: a-secret-of-some-length}}}",
+            "callboard.webhooks.ci.url: required",
+        ),
+        (
+            "callboard: {webhooks: {ci: {url: 'http://x', secret: short}}}",
+            "callboard.webhooks.ci.secret: must have at least 16 characters",
+        ),
+        (
+            "callboard: {webhooks: {ci: {url: 'ftp://x', secret: a-secret-of-some-length}}}",
+            "callboard.webhooks.ci.url: wanted a URL that starts with http:// or https://",
+        ),
+        (
+            (
+                "callboard: {webhooks: {ci: {url: 'http://x', secret: a-secret-of-some-length,"
+                " timeout: 1h}}}"
+            ),
+            "callboard.webhooks.ci.timeout: must be between 1 second and 2 minutes",
+        ),
+        (
+            (
+                "callboard: {webhooks: {ci: {url: 'http://x', secret: a-secret-of-some-length,"
+                ' headers: {X-A: "ä"}}}}'
+            ),
+            "callboard.webhooks.ci.headers.X-A: wanted the name and value of an HTTP header",
+        ),
+        (
+            (
+                "callboard: {webhooks: {ci: {url: 'http://x', secret: a-secret-of-some-length,"
+                " headers: {Content-Type: text/plain}}}}"
+            ),
+            "callboard.webhooks.ci.headers.Content-Type: this header is set by Callboard",
+        ),
+        (
+            "callboard: {webhooks: {'a b': {url: 'http://x', secret: a-secret-of-some-length}}}",
+            "callboard.webhooks.a b: wanted a name of up to 63 letters",
+        ),
         ("callboard: {logging: {format: xml}}", "callboard.logging.format: wanted one of: logfmt"),
     ],
 )
@@ -879,7 +917,9 @@ def schema_keys(schema, path):
         yield place
         if isinstance(field, fields.List):
             field, place = field.inner, place + "[]"  # noqa: PLW2901
-        if isinstance(field, fields.Nested):
+        if isinstance(field, Named):
+            place += ".<name>"
+        if isinstance(field, fields.Nested | Named):
             yield from schema_keys(field.schema, place)
     for name in schema.ignored if isinstance(schema, Section) else ():
         yield f"{path}.{name}"
@@ -938,3 +978,33 @@ def test_left_to_itself_it_reads_the_process_environment_and_working_directory(
 
     assert read.app.title == "From here"
     assert read.callboard.data_directory == Path(os.path.realpath(tmp_path)) / ".callboard"
+
+
+# Webhooks
+
+
+def test_webhooks_have_names_and_defaults(settings):
+    text = TYPICAL + (
+        "callboard:\n  webhooks:\n"
+        "    ci: {url: 'https://ada:hunter22@x/y?z', secret: a-secret-of-some-length,"
+        " filter: kind=api}\n"
+        "    gone: ~\n"
+    )
+
+    webhooks = settings(text).callboard.webhooks
+
+    assert list(webhooks) == ["ci"]
+    assert webhooks["ci"].filter == ("kind=api",)
+    assert (webhooks["ci"].timeout.seconds, webhooks["ci"].max_attempts) == (10, 15)
+    assert "secret" not in repr(webhooks["ci"])
+    assert "hunter22" not in repr(webhooks["ci"])
+
+
+def test_keys_of_webhooks_that_nobody_knows_are_warned_about(settings):
+    text = TYPICAL + (
+        "callboard: {webhooks: {ci: {url: 'https://x', secret: a-secret-of-some-length, retry: 1}}}"
+    )
+
+    (warning,) = settings(text).warnings
+
+    assert warning.startswith("callboard.webhooks.ci.retry: unknown key")

@@ -16,7 +16,7 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
-from app.graph import past_schemas, walk_schemas
+from app.graph import change_schemas, past_schemas, walk_schemas, webhook_routes
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -107,6 +107,9 @@ QUERIES = {
     "GetNeighbours": walk_schemas.NeighboursQuery,
     "GetImpact": walk_schemas.ImpactQuery,
     "GetPaths": walk_schemas.PathsQuery,
+    "GetChanges": change_schemas.ChangesQuery,
+    "StreamChanges": change_schemas.StreamQuery,
+    "GetDeadLetters": webhook_routes.LettersQuery,
 }
 BODIES = {
     "EntityQuery": schemas.PageBody,
@@ -118,6 +121,7 @@ BODIES = {
     "AnalyzeLocationRequest": location_schemas.AnalyzeBody,
     "ValidateEntityRequest": location_schemas.ValidateBody,
     "GraphQuery": walk_schemas.GraphQueryBody,
+    "ChangesQuery": change_schemas.ChangesBody,
 }
 
 
@@ -141,6 +145,7 @@ def test_parameters_are_those_of_the_contract(operation_id):
     promised = {
         parameter["name"]: (parameter["schema"]["type"], parameter.get("required", False))
         for parameter in parameters_of(operation)
+        if parameter["in"] == "query"
     }
     assert of_schema(QUERIES[operation_id]) == promised
 
