@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
-from app.bootstrap.catalog import Catalog
+from app.bootstrap.catalog import CONFIGURED, Catalog
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -21,10 +22,13 @@ from app.catalog.location_routes import LocationServices, add_location_routes
 from app.catalog.permission_routes import add_permission_routes
 from app.catalog.permissions import everyone_may, restricted_by_token
 from app.catalog.reading import CatalogReader
-from app.catalog.registered import RegisteredLocations
+from app.catalog.registered import REGISTERED, RegisteredLocations
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
+from app.graph.preview import PreviewService
+from app.graph.preview_routes import PreviewAccess, add_preview_routes
+from app.graph.rehearsal import PreviewLimits, Rehearsals
 from app.graph.routes import graph_routes
 from app.settings import Settings
 from app.web.application import make_application
@@ -91,7 +95,7 @@ def make_app(
         metrics_routes(registry, shared_metrics),
         auth_routes(barrier, access, _guest(settings, access, catalog.snapshots)),
         _catalog_routes(settings, catalog, barrier),
-        _graph_routes(barrier),
+        _graph_routes(settings, catalog, barrier),
         *unserved_plugins(NOT_SERVED, barrier),
     ]
     return make_application(
@@ -113,8 +117,21 @@ def _catalog_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> B
     return routes
 
 
-def _graph_routes(barrier: Barrier) -> Blueprint:
-    return graph_routes(barrier, lambda: plugin_contract("graph"))
+def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blueprint:
+    routes = graph_routes(barrier, lambda: plugin_contract("graph"))
+    may = restricted_by_token if settings.permission.is_enabled else everyone_may
+    turns = max(1, settings.callboard.threads // 4)
+    rehearsals = Rehearsals(
+        catalog.database,
+        catalog.ingest,
+        catalog.stitcher,
+        catalog.processor,
+        frozenset({CONFIGURED, REGISTERED}),
+        PreviewLimits(reading=DryRunLimits(turns=turns)),
+    )
+    preview = PreviewService(rehearsals, catalog.snapshots)
+    add_preview_routes(routes, preview, PreviewAccess(may, release=version("callboard")))
+    return routes
 
 
 def _location_services(settings: Settings, catalog: Catalog) -> LocationServices:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -30,15 +30,15 @@ from app.catalog.locations import (
     is_unchanged,
     read_target,
 )
-from app.catalog.processing import Processor
-from app.catalog.stitching import LEARN_AT, Stitcher
+from app.catalog.processing import FileProcessor
+from app.catalog.stitching import LEARN_AT
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
 from app.errors import CallboardError, ConflictError, InputError
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
-from app.ports import Content, Ingestor
+from app.ports import Content, Found, Ingestor
 
 BATCH = 500
 # With this many emissions written, what is served is brought up to date before reading on; then
@@ -59,6 +59,16 @@ class Guard:
     def refuses(self, removed: int, total: int) -> bool:
         """Tell whether removing so many is implausible: a revoked token looks like an empty set."""
         return removed > self.minimum and removed > self.share * total
+
+
+class Stitching(Protocol):
+    """What ingesting needs of a `Stitcher`."""
+
+    def stitch_all(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
+        """Work off the whole queue, unless stopped; answer how many entities changed."""
+
+    def learn(self) -> None:
+        """Train a better compression dictionary while many documents are still to be written."""
 
 
 class StoppedError(Exception):
@@ -96,8 +106,8 @@ class Ingest:
     """Reads sources and Locations into the graph. Holds no state between calls."""
 
     writer: GraphWriter
-    processor: Processor
-    stitcher: Stitcher
+    processor: FileProcessor
+    stitcher: Stitching
     guard: Guard = Guard()
     revision: str = ""
     max_depth: int = 32
@@ -123,6 +133,22 @@ class Ingest:
             # What was found is shown nevertheless; only nothing is removed.
             self._walk(run)
             raise
+        self._walk(run)
+        return run.report
+
+    def part(self, name: str, place: str, found: Sequence[Found]) -> Report:
+        """Store what a source holds at one place, and remove what it held there before.
+
+        The source itself decided that `found` is all there is. Raises `ConflictError` if that would
+        remove too much.
+        """
+        run = _Run()
+        parent = Parent(name)
+        seen = set[int]()
+        for batch in batches(found, BATCH):
+            seen |= self._roots(run, parent, batch)
+        if not any(isinstance(item, Problem) for item in found):
+            self._sweep_source(run, parent, seen, set(), place)
         self._walk(run)
         return run.report
 
@@ -166,10 +192,14 @@ class Ingest:
                 run.waiting.append((ref_id, 1))
         return set(ids.values())
 
-    def _sweep_source(self, run: _Run, parent: Parent, seen: set[int], spared: set[str]) -> None:
+    def _sweep_source(
+        self, run: _Run, parent: Parent, seen: set[int], spared: set[str], place: str = ""
+    ) -> None:
+        """Remove what a source lacks now, at one place if one is given."""
         with self.writer.begin() as claims:
             rows = claims.store.emissions_by(parent)
             gone = [r for r in rows if r.ref_id not in seen and r.location not in spared]
+            gone = [r for r in gone if not place or r.location == place]
             self._check_removal(parent, len(gone), len(rows))
             claims.release(gone, run.report.counts, why=cause(source=parent.source), eager=True)
 

@@ -23,7 +23,7 @@ from app.catalog.emission import status_item
 from app.catalog.store import ORPHAN, Claimed, GraphStore
 from app.db import sequence
 from app.db.documents import FIRST, SAMPLES, DocumentCodec
-from app.db.engine import Database
+from app.db.shared import Transactions
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
 from app.logs import fields
@@ -63,7 +63,7 @@ class _Around:
 class Stitcher:
     """Brings what is served in line with what was emitted."""
 
-    database: Database
+    database: Transactions
     codec: DocumentCodec
     reverse: Mapping[str, str]
     batch: int = field(default=BATCH)
