@@ -96,7 +96,7 @@ class Effect:
 
 
 def effect_of(found: Rehearsed, hides: Callable[[set[str]], set[str]]) -> Effect:
-    """Tell what a rehearsal found, but for the entities that are there already and `hides` names."""
+    """Tell what a rehearsal found, without the entities, there already, that `hides` names."""
     before, after = _parsed(found.before), _parsed(found.after)
     edges = found.edges_before | found.edges_after
     there = {*before, *(end for edge in edges for end in (edge.origin, edge.target))} - (

@@ -67,6 +67,17 @@ class PreviewStore:
         row = self.sql.row("SELECT count(*) FROM stitch")
         return int(row[0]) if row else 0
 
+    def unread(self) -> list[int]:
+        """Answer the Locations among what waits to be stitched that have to be read (again)."""
+        sql = (
+            "SELECT s.ref_id FROM stitch s JOIN ref r ON r.id = s.ref_id "
+            "JOIN emission e ON e.ref_id = s.ref_id AND e.claimed "
+            "LEFT JOIN reading d ON d.ref_id = s.ref_id "
+            "WHERE r.ref LIKE 'location:%' AND (d.ref_id IS NULL OR d.fingerprint = '') "
+            "ORDER BY s.ref_id"
+        )
+        return [row[0] for row in self.sql.rows(sql)]
+
     def changes_since(self, seq: int) -> list[ChangeRow]:
         """Answer the changes after `seq`, in their order."""
         sql = (

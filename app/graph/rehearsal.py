@@ -39,6 +39,8 @@ from app.scm.addresses import parse_url
 from app.scm.readers import Readers
 from app.scm.urls import not_allowed
 
+# How often Locations that were changed by what others lead to are visited again.
+PASSES = 8
 _PENDING = flaw_at("", InputError("it was not processed yet"))
 
 
@@ -285,6 +287,8 @@ class Rehearsals:
             if not (shelf.missing or desk.waiting):
                 self._ingest_unknown(ingest, plan, shelf, found)
             if not (shelf.missing or desk.waiting):
+                self._ingest_rest(ingest, store, found)
+            if not (shelf.missing or desk.waiting):
                 self._stitch(shared, store)
                 self._look(store, start, found)
         return found
@@ -331,6 +335,16 @@ class Rehearsals:
                 found.skipped.append(place)
             else:
                 found.flaws += _part(ingest, REGISTERED, place, [generated(kind, target)])
+
+    def _ingest_rest(self, ingest: Ingest, store: PreviewStore, found: Rehearsed) -> None:
+        """Read Locations that changed after they were visited, as the worker would soon."""
+        before = list[int]()
+        for _ in range(PASSES):
+            unread = store.unread()
+            if not unread or unread == before:
+                return
+            before = unread
+            found.flaws += ingest.locations(unread).flaws
 
     def _stitch(self, shared: SharedTransaction, store: PreviewStore) -> None:
         count = store.count_waiting()
