@@ -68,12 +68,18 @@ class PreviewStore:
         return int(row[0]) if row else 0
 
     def unread(self) -> list[int]:
-        """Answer the Locations among what waits to be stitched that have to be read (again)."""
+        """Answer the Locations among what waits to be stitched that have to be read (again).
+
+        They are those that the worker would find when it looks after all that was ever read: itself
+        or below such a one.
+        """
         sql = (
             "SELECT s.ref_id FROM stitch s JOIN ref r ON r.id = s.ref_id "
             "JOIN emission e ON e.ref_id = s.ref_id AND e.claimed "
             "LEFT JOIN reading d ON d.ref_id = s.ref_id "
-            "WHERE r.ref LIKE 'location:%' AND (d.ref_id IS NULL OR d.fingerprint = '') "
+            "LEFT JOIN reading p ON p.ref_id = e.parent "
+            "WHERE r.ref LIKE 'location:%' "
+            "AND (d.fingerprint = '' OR (d.ref_id IS NULL AND p.ref_id IS NOT NULL)) "
             "ORDER BY s.ref_id"
         )
         return [row[0] for row in self.sql.rows(sql)]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from marshmallow import fields
 
 from app.settings.fields import Duration, DurationOrOff, Flag, Text, Url, Whole, between, one_of
+from app.settings.push import PushSchema, PushSettings
 from app.settings.section import Section
 
 Level = Literal["debug", "info", "warn", "error"]
@@ -64,6 +65,7 @@ class CallboardSettings:
     logging: LoggingSettings
     shutdown_grace: timedelta
     retention: RetentionSettings
+    push: PushSettings
 
 
 class AppSchema(Section):
@@ -136,6 +138,7 @@ class CallboardSchema(Section):
     logging = fields.Nested(LoggingSchema, required=True)
     shutdown_grace = fields.Nested(ShutdownSchema, data_key="shutdown", required=True)
     retention = fields.Nested(RetentionSchema, required=True)
+    push = fields.Nested(PushSchema, load_default=PushSettings)
 
 
 def settle_callboard(

@@ -16,6 +16,7 @@ from app.catalog.rules import Allowed, Rule, Rules
 from app.catalog.snapshot import Snapshots
 from app.catalog.stitching import Stitcher
 from app.catalog.writing import GraphWriter
+from app.db import tables
 from app.db.documents import DocumentCodec
 from app.db.statements import Statements
 from app.errors import NotFoundError
@@ -137,9 +138,10 @@ class RepositoryPlatform:
 
     def everything(self):
         """Answer all that a preview must leave as it is."""
-        tables = ("sequence", "dictionary", "ref", "emission", "relation", "entity", "searchable",
-                  "change", "problem", "reading", "stitch", "refresh", "location", "run")  # fmt: skip
-        return {table: sorted(map(repr, self.rows(f"SELECT * FROM {table}"))) for table in tables}
+        return {
+            table.name: sorted(map(repr, self.rows(f'SELECT * FROM "{table.name}"')))
+            for table in tables.metadata.sorted_tables
+        }
 
 
 def given(changed) -> Iterator[GivenFile]:
