@@ -16,7 +16,7 @@ from typing import Any, Literal
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from app.bootstrap.catalog import configured_sources, join_catalog
+from app.bootstrap.catalog import configured_sources, join_catalog, pushed_sources
 from app.bootstrap.database import open_configured
 from app.bootstrap.web import is_quick, make_app
 from app.catalog.follower import Follower
@@ -164,7 +164,8 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     catalog = join_catalog(settings, database, stop=stop)
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
-    service = SyncService(database, catalog.ingest, sources, metrics.observe)
+    pushed = frozenset(source.source for source in pushed_sources(settings).values())
+    service = SyncService(database, catalog.ingest, sources, metrics.observe, pushed)
     return Worker(
         database,
         service,

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
-from app.bootstrap.catalog import CONFIGURED, Catalog
+from app.bootstrap.catalog import CONFIGURED, Catalog, configured_sources, pushed_sources
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
@@ -28,8 +28,11 @@ from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
 from app.graph.preview import PreviewService
 from app.graph.preview_routes import PreviewAccess, add_preview_routes
+from app.graph.push import PushService
+from app.graph.push_routes import SourceServices, add_source_routes
 from app.graph.rehearsal import PreviewLimits, Rehearsals
 from app.graph.routes import graph_routes
+from app.graph.sources import Sources
 from app.settings import Settings
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -121,16 +124,25 @@ def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blu
     routes = graph_routes(barrier, lambda: plugin_contract("graph"))
     may = restricted_by_token if settings.permission.is_enabled else everyone_may
     turns = max(1, settings.callboard.threads // 4)
+    # Besides, this mounts repositories, so that files in them can be read here too.
+    sources = configured_sources(settings, catalog.processor.readers)
     rehearsals = Rehearsals(
         catalog.database,
         catalog.ingest,
         catalog.stitcher,
         catalog.processor,
         frozenset({CONFIGURED, REGISTERED}),
+        {name: source.ingestor for name, source in sources.items()},
         PreviewLimits(reading=DryRunLimits(turns=turns)),
     )
     preview = PreviewService(rehearsals, catalog.snapshots)
     add_preview_routes(routes, preview, PreviewAccess(may, release=version("callboard")))
+    pushes = PushService(
+        catalog.writer, catalog.stitcher, catalog.processor, pushed_sources(settings)
+    )
+    names = frozenset({*sources, *(source.source for source in pushes.sources.values())})
+    known = Sources(catalog.writer, names)
+    add_source_routes(routes, SourceServices(pushes, known, may))
     return routes
 
 

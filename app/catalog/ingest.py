@@ -158,6 +158,8 @@ class Ingest:
         with self.writer.begin() as claims:
             rows = claims.store.emissions_by(Parent(name))
             claims.release(rows, run.report.counts, why=cause(source=name), eager=True)
+            # What it pushed is gone, so that the same may be pushed again.
+            claims.store.forget_push(name)
         self._stitch(run)
         return run.report
 

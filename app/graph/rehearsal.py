@@ -34,7 +34,7 @@ from app.graph.given_files import GivenFiles, matches, place_of, readers_behind
 from app.graph.preview_store import ChangeRow, EdgeRow, PreviewStore
 from app.model import documents
 from app.model.entity import CatalogFile, Entity
-from app.ports import Content, Found
+from app.ports import Content, Covering, Found, Ingestor
 from app.scm.addresses import parse_url
 from app.scm.readers import Readers
 from app.scm.urls import not_allowed
@@ -166,7 +166,8 @@ class _Plan:
 class Rehearsals:
     """Rehearses what given files would change. Holds no state between calls.
 
-    `keeping` are the sources whose Locations stay when the files that they name are gone.
+    `keeping` are the sources whose Locations stay when the files that they name are gone, `sources`
+    the configured ones, some of which tell which files they would find.
     """
 
     database: Database
@@ -174,6 +175,7 @@ class Rehearsals:
     stitcher: Stitcher
     processor: Processor
     keeping: frozenset[str]
+    sources: Mapping[str, Ingestor] = field(default_factory=dict)
     limits: PreviewLimits = PreviewLimits()
     codec: DocumentCodec = field(init=False)
     turns: threading.BoundedSemaphore = field(init=False)
@@ -248,6 +250,11 @@ class Rehearsals:
             if not (stands_for and root.source.partition(":")[0] in self.keeping):
                 parts[root.source, root.location, stands_for] = None
                 owned.add(place_of(root.location))
+        for file in given:
+            if file.content is not None:
+                for name in self._covering(file.location):
+                    parts.setdefault((name, file.location, True), None)
+                    owned.add(place_of(file.location))
         return _Plan(
             locations,
             list(parts),
@@ -256,6 +263,12 @@ class Rehearsals:
             frozenset(place_of(file.location) for file in given if file.is_optional),
             problems,
         )
+
+    def _covering(self, location: str) -> Iterator[str]:
+        """Yield the sources that would find a file there."""
+        for name, ingestor in self.sources.items():
+            if isinstance(ingestor, Covering) and ingestor.covers(location):
+                yield name
 
     def _supply(self, shelf: GivenFiles, desk: _Desk) -> bool:
         """Read and process what the last trial lacked; answer whether it lacked anything."""

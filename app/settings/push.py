@@ -75,11 +75,10 @@ class PushSchema(Section):
         """Read every entry, so that every mistake is told."""
         found, wrong = dict[str, PushSource](), dict[str, Any]()
         for name, entry in data["sources"].items():
+            if not _NAME.fullmatch(str(name)):
+                wrong[name] = ["a name has letters, digits, dots, dashes and underscores, up to 63"]
+                continue
             try:
-                if not _NAME.fullmatch(name):
-                    raise ValidationError(
-                        "a name has letters, digits, dots, dashes and underscores, up to 63"
-                    )
                 found[name] = PushSourceSchema().load({} if entry is None else entry)
             except ValidationError as error:
                 wrong[name] = error.messages

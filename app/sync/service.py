@@ -45,12 +45,13 @@ class _Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncService:
-    """Runs sources by name."""
+    """Runs sources by name; those in `pushed` are not run, but configured all the same."""
 
     database: Database
     ingest: Ingest
     sources: Mapping[str, Source]
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
+    pushed: frozenset[str] = frozenset()
     # How things stood when sources were last read in full, by this process.
     _marks: dict[str, _Mark] = field(default_factory=dict)
 
@@ -60,7 +61,11 @@ class SyncService:
         What callers registered and what the command line read once have no configuration.
         """
         for name in self.ingest.known_sources():
-            if name in self.sources or name.partition(":")[0] in UNCONFIGURED:
+            if (
+                name in self.sources
+                or name in self.pushed
+                or name.partition(":")[0] in UNCONFIGURED
+            ):
                 continue
             report = self.ingest.forget_source(name)
             log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))

@@ -16,6 +16,7 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
+from app.graph import preview_schemas, push_schemas
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -110,6 +111,9 @@ BODIES = {
     "LocationQuery": location_schemas.LocationsBody,
     "AnalyzeLocationRequest": location_schemas.AnalyzeBody,
     "ValidateEntityRequest": location_schemas.ValidateBody,
+    "PreviewRequest": preview_schemas.PreviewBody,
+    "FullPush": push_schemas.FullBody,
+    "DeltaPush": push_schemas.DeltaBody,
 }
 
 

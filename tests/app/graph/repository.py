@@ -74,6 +74,21 @@ class Repository:
         return None if sign == fingerprint else Reading(contents, sign)
 
 
+@dataclass
+class CatalogFiles:
+    """An ingestor of the files below `git/`."""
+
+    repository: Repository
+
+    def covers(self, location):
+        return location.startswith(f"url:{BASE}git/")
+
+    def snapshot(self):
+        for path, text in sorted(self.repository.files.items()):
+            if path.startswith("git/"):
+                yield CatalogFile(f"url:{BASE}{path}", text.encode())
+
+
 class RepositoryPlatform:
     """The write side on a real database, reading a repository in memory."""
 
@@ -93,6 +108,7 @@ class RepositoryPlatform:
             self.stitcher,
             self.processor,
             frozenset({CONFIG, REGISTERED}),
+            {"git:repo": CatalogFiles(self.repository), "other": ListIngestor()},
             limits or PreviewLimits(),
         )
         self.snapshots = Snapshots(database)
@@ -102,16 +118,9 @@ class RepositoryPlatform:
         found = [generated("url", BASE + path) for path in paths]
         return self.ingest.source(CONFIG, ListIngestor(found))
 
-    def provide(self, pattern="git/**/*.yaml", name="git:repo"):
+    def provide(self):
         """Read files as an ingestor finds them."""
-        glob = compile_glob(pattern)
-        files = self.repository.files
-        found = [
-            CatalogFile(f"url:{BASE}{path}", files[path].encode())
-            for path in sorted(files)
-            if glob.matches(path)
-        ]
-        return self.ingest.source(name, ListIngestor(found))
+        return self.ingest.source("git:repo", CatalogFiles(self.repository))
 
     def work(self):
         """Read what was asked for and then everything, until nothing changes any more."""
