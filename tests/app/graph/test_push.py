@@ -18,6 +18,7 @@ from tests.app.graph.repository import RepositoryPlatform
 
 URL = "https://callboard.example.org/api/graph/sources/cmdb"
 RULES = Rules((Rule(tuple(map(Allowed, ("Component", "API", "Group", "Location")))),))
+PLAIN = PushOptions()
 SKIP, FORCE = PushOptions(skips_invalid=True), PushOptions(is_forced=True)
 
 
@@ -50,10 +51,10 @@ class Cmdb:
             platform.writer, platform.stitcher, platform.processor, {"cmdb": source}
         )
 
-    def put(self, version, *entities, options=PushOptions()):
+    def put(self, version, *entities, options=PLAIN):
         return self._push(Push(version, entities), options)
 
-    def patch(self, base, version, *upsert, delete=(), options=PushOptions()):
+    def patch(self, base, version, *upsert, delete=(), options=PLAIN):
         return self._push(Push(version, upsert, delete, base), options)
 
     def _push(self, push, options):
