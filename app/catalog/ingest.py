@@ -416,6 +416,9 @@ class Ingest:
             _check_current(store, location)
             why = cause(source=location.source, location=location.location)
             claims.release(gone, run.report.counts, why=why)
+            if store.emission(location.emission_id) is None:
+                # Only what it emitted held it up, and that is gone.
+                return
             if self._flaws_differ(store, location, flaws):
                 claims.note_flaws(location.emission_id, flaws)
                 store.mark_dirty({location.ref_id: why})
