@@ -42,6 +42,17 @@ class Fingerprinted(Protocol):
         """
 
 
+@runtime_checkable
+class Covering(Protocol):
+    """What an ingestor of files may offer besides, so that changes can be previewed."""
+
+    def covers(self, location: str) -> bool:
+        """Tell whether `snapshot` would yield a file at this location ref as a `CatalogFile`.
+
+        Raises `UpstreamError` as `snapshot` does.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """One file that was read: where it is (a location ref) and its bytes.

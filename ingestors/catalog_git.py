@@ -9,10 +9,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from app.errors import NotFoundError
 from app.model.entity import CatalogFile
 from app.model.problem import Problem
 from app.plugins import ingestor
 from app.ports import Settings
+from app.scm.addresses import is_url, parse_url
 from app.scm.git import GitRepository
 from app.scm.git_remote import GitRemote
 from app.scm.git_urls import GitMount, fingerprint_of
@@ -64,6 +66,17 @@ class GitCatalog:
         patterns = "\0".join(glob.pattern for glob in self.globs)
         made = hashlib.sha256(f"{self.mount.root(head.branch)}\0{patterns}".encode()).hexdigest()
         return f"{head.commit} {made[:16]}"
+
+    def covers(self, location: str) -> bool:
+        """Tell whether a file at this location ref would be found."""
+        kind, _, target = location.partition(":")
+        if kind != "url" or not is_url(target) or not self.mount.covers(parse_url(target)):
+            return False
+        try:
+            _, path = self.mount.split(parse_url(target))
+        except NotFoundError:
+            return False
+        return any(glob.matches(path) for glob in self.globs)
 
     def snapshot(self) -> Iterator[CatalogFile | Problem]:
         """Yield the catalog files, in the order of their paths."""

@@ -25,6 +25,7 @@ from app.db import sequence
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
+from app.graph.pushing import PushedSource
 from app.model.documents import Limits
 from app.model.entity import Entity
 from app.model.kinds import Kind, KindRegistry
@@ -118,6 +119,26 @@ def configured_sources(settings: Settings, readers: Readers) -> dict[str, Source
     sources = [Source(CONFIGURED, ConfiguredLocations(locations))]
     sources += provider_sources(settings, readers)
     return {source.name: source for source in sources}
+
+
+def pushed_sources(settings: Settings) -> dict[str, PushedSource]:
+    """Make every source that the configuration lets programs push."""
+    found = dict[str, PushedSource]()
+    for name, source in settings.callboard.push.sources.items():
+        rules = settings.catalog.rules
+        if source.allow:
+            rules = (*rules, CatalogRule(source.allow))
+        removal = source.mass_removal or settings.catalog.mass_removal
+        found[name] = PushedSource(
+            name,
+            f"{settings.backend.base_url}/api/graph/sources/{name}",
+            frozenset(source.subjects),
+            _rules(rules),
+            Guard(removal.share, removal.minimum),
+            source.max_entities,
+            source.max_bytes,
+        )
+    return found
 
 
 def _kinds(catalog: CatalogSettings) -> KindRegistry:

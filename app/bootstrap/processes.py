@@ -17,7 +17,7 @@ from typing import Any, Literal
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from app.bootstrap.catalog import configured_sources, join_catalog
+from app.bootstrap.catalog import configured_sources, join_catalog, pushed_sources
 from app.bootstrap.database import open_configured, open_patiently
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
@@ -221,7 +221,9 @@ def make_worker(settings: Settings, database: Database, stop: threading.Event) -
     catalog = join_catalog(settings, database, stop=stop)
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
-    service = SyncService(Leases(database), catalog.ingest, sources, metrics.observe)
+    pushed = frozenset(source.source for source in pushed_sources(settings).values())
+    leases = Leases(database)
+    service = SyncService(leases, catalog.ingest, sources, metrics.observe, pushed)
     registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
         database,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -13,16 +14,16 @@ from prometheus_client import CollectorRegistry
 from app.access.guest import GuestSignIn
 from app.access.routes import auth_routes
 from app.access.service import AccessService, AccessSettings
-from app.bootstrap.catalog import Catalog, configured_sources
+from app.bootstrap.catalog import CONFIGURED, Catalog, configured_sources, pushed_sources
 from app.bootstrap.webhooks import configured_webhooks
 from app.catalog.analysis import LocationAnalyzer
 from app.catalog.conditions import Judge
 from app.catalog.dry_run import DryRunLimits, DryRuns
 from app.catalog.location_routes import LocationServices, add_location_routes
 from app.catalog.permission_routes import add_permission_routes
-from app.catalog.permissions import everyone_may, restricted_by_token
+from app.catalog.permissions import Check, everyone_may, restricted_by_token
 from app.catalog.reading import CatalogReader
-from app.catalog.registered import RegisteredLocations
+from app.catalog.registered import REGISTERED, RegisteredLocations
 from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
@@ -38,9 +39,15 @@ from app.graph.history import History
 from app.graph.history_routes import HistoryServices, add_history_routes
 from app.graph.past import Past
 from app.graph.past_routes import add_past_routes
+from app.graph.preview import PreviewService
+from app.graph.preview_routes import PreviewAccess, add_preview_routes
+from app.graph.push import PushService
+from app.graph.push_routes import SourceServices, add_source_routes
 from app.graph.queries import GraphQueries
 from app.graph.recent_changes import RecentChanges
+from app.graph.rehearsal import PreviewLimits, Rehearsals
 from app.graph.routes import graph_routes
+from app.graph.sources import Sources
 from app.graph.undo import Undo
 from app.graph.walk_routes import add_walk_routes
 from app.graph.webhook_routes import add_webhook_routes
@@ -150,7 +157,33 @@ def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blu
     add_change_routes(routes, ChangeStreams(feed, RecentChanges(catalog.database, catalog.codec)))
     webhooks = WebhookService(catalog.database, configured_webhooks(settings))
     add_webhook_routes(routes, webhooks, may)
+    _add_writing_routes(routes, settings, catalog, may)
     return routes
+
+
+def _add_writing_routes(
+    routes: Blueprint, settings: Settings, catalog: Catalog, may: Check
+) -> None:
+    turns = max(1, settings.callboard.threads // 4)
+    # Besides, this mounts repositories, so that files in them can be read here too.
+    sources = configured_sources(settings, catalog.processor.readers)
+    rehearsals = Rehearsals(
+        catalog.database,
+        catalog.ingest,
+        catalog.stitcher,
+        catalog.processor,
+        frozenset({CONFIGURED, REGISTERED}),
+        {name: source.ingestor for name, source in sources.items()},
+        PreviewLimits(reading=DryRunLimits(turns=turns)),
+    )
+    preview = PreviewService(rehearsals, catalog.snapshots)
+    add_preview_routes(routes, preview, PreviewAccess(may, release=version("callboard")))
+    pushes = PushService(
+        catalog.writer, catalog.stitcher, catalog.processor, pushed_sources(settings)
+    )
+    names = frozenset({*sources, *(source.source for source in pushes.sources.values())})
+    known = Sources(catalog.writer, names)
+    add_source_routes(routes, SourceServices(pushes, known, may))
 
 
 def _explainer(settings: Settings, catalog: Catalog) -> Explainer:

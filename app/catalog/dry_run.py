@@ -59,22 +59,30 @@ class Budget:
 
     limits: DryRunLimits
     deadline: float
+    what: str = "a dry run"
     reads: int = 0
     bytes: int = 0
+    is_late: bool = False
 
     def spend(self, read: Callable[[], Reading | None]) -> Reading | None:
         """Read something, if that is still allowed; raises `InputError`."""
-        limits = self.limits
         self.reads += 1
-        if self.reads > limits.reads:
-            raise InputError(f"a dry run reads at most {limits.reads} times")
-        if time.monotonic() > self.deadline:
-            raise InputError(f"a dry run reads for at most {limits.seconds:g} seconds")
+        self.is_late = self.is_late or time.monotonic() > self.deadline
+        self.check()
         reading = read()
         self.bytes += sum(len(content.data) for content in reading.contents) if reading else 0
-        if self.bytes > limits.bytes:
-            raise InputError(f"a dry run reads at most {limits.bytes} bytes")
+        self.check()
         return reading
+
+    def check(self) -> None:
+        """Raise `InputError` if more was to be read than is allowed."""
+        limits = self.limits
+        if self.reads > limits.reads:
+            raise InputError(f"{self.what} reads at most {limits.reads} times")
+        if self.is_late:
+            raise InputError(f"{self.what} reads for at most {limits.seconds:g} seconds")
+        if self.bytes > limits.bytes:
+            raise InputError(f"{self.what} reads at most {limits.bytes} bytes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -31,9 +31,9 @@ from app.catalog.locations import (
     is_unchanged,
     read_target,
 )
-from app.catalog.processing import Processor
+from app.catalog.processing import FileProcessor
 from app.catalog.rivals import Rivals
-from app.catalog.stitching import LEARN_AT, Stitcher
+from app.catalog.stitching import LEARN_AT
 from app.catalog.store import EmissionRow, GraphStore, ReadingRow
 from app.catalog.turns import OvertakenError, Turn
 from app.catalog.writing import GraphWriter
@@ -43,7 +43,7 @@ from app.errors import CallboardError, ConflictError, InputError
 from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
 from app.model.uid import new_uid
-from app.ports import Content, Ingestor
+from app.ports import Content, Found, Ingestor
 
 BATCH = 500
 # With this many emissions written, what is served is brought up to date before reading on; then
@@ -64,6 +64,16 @@ class Guard:
     def refuses(self, removed: int, total: int) -> bool:
         """Tell whether removing so many is implausible: a revoked token looks like an empty set."""
         return removed > self.minimum and removed > self.share * total
+
+
+class Stitching(Protocol):
+    """What ingesting needs of a `Stitcher`."""
+
+    def stitch_all(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
+        """Work off the whole queue, unless stopped; answer how many entities changed."""
+
+    def learn(self) -> None:
+        """Train a better compression dictionary while many documents are still to be written."""
 
 
 class StoppedError(Exception):
@@ -119,8 +129,8 @@ class Ingest:
     """Reads sources and Locations into the graph. Holds no state between calls."""
 
     writer: GraphWriter
-    processor: Processor
-    stitcher: Stitcher
+    processor: FileProcessor
+    stitcher: Stitching
     guard: Guard = Guard()
     revision: str = ""
     max_depth: int = 32
@@ -154,6 +164,24 @@ class Ingest:
         self._walk(run)
         return run.report
 
+    def part(
+        self, name: str, place: str, found: Sequence[Found], check: Check = _unchecked
+    ) -> Report:
+        """Store what a source holds at one place, and remove what it held there before.
+
+        The source itself decided that `found` is all there is. Raises `ConflictError` if that would
+        remove too much.
+        """
+        run = _Run(check)
+        parent = Parent(name)
+        seen = set[int]()
+        for batch in batches(found, BATCH):
+            seen |= self._roots(run, parent, batch)
+        if not any(isinstance(item, Problem) for item in found):
+            self._sweep_source(run, parent, seen, set(), place)
+        self._walk(run)
+        return run.report
+
     def forget_source(self, name: str, check: Check = _unchecked) -> Report:
         """Remove all that a source emitted, because it is not configured any more."""
         run = _Run(check)
@@ -162,6 +190,8 @@ class Ingest:
             rows = claims.store.emissions_by(Parent(name))
             why = trigger.cause(source=name)
             claims.release(rows, run.report.counts, why=why, eager=True)
+            # What it pushed is gone, so that the same may be pushed again.
+            claims.store.forget_push(name)
         self._stitch(run)
         return run.report
 
@@ -196,11 +226,15 @@ class Ingest:
                 run.waiting.append((ref_id, 1))
         return set(ids.values())
 
-    def _sweep_source(self, run: _Run, parent: Parent, seen: set[int], spared: set[str]) -> None:
+    def _sweep_source(
+        self, run: _Run, parent: Parent, seen: set[int], spared: set[str], place: str = ""
+    ) -> None:
+        """Remove what a source lacks now, at one place if one is given."""
         trigger = run.trigger(parent.source)
         with self._begin(run, trigger) as claims:
             rows = claims.store.emissions_by(parent)
             gone = [r for r in rows if r.ref_id not in seen and r.location not in spared]
+            gone = [r for r in gone if not place or r.location == place]
             self._check_removal(parent, len(gone), len(rows))
             why = trigger.cause(source=parent.source)
             claims.release(gone, run.report.counts, why=why, eager=True)
@@ -462,6 +496,9 @@ class Ingest:
             turn.check(store, claims.now)
             why = trigger.cause(source=location.source, location=location.location)
             claims.release(gone, run.report.counts, why=why)
+            if store.emission(location.emission_id) is None:
+                # Only what it emitted held it up, and that is gone.
+                return
             if self._flaws_differ(store, location, flaws):
                 claims.note_flaws(location.emission_id, flaws)
                 store.mark_dirty({location.ref_id: why})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import orjson
 
@@ -45,6 +45,20 @@ class Processed:
     emissions: tuple[Emission, ...]
     flaws: tuple[Flaw, ...]
     fingerprints: Mapping[str, str]
+
+
+class FileProcessor(Protocol):
+    """What ingesting needs of a `Processor`."""
+
+    @property
+    def readers(self) -> Readers:
+        """Answer what reads places."""
+
+    def file(self, content: Content, origin: str) -> Processed:
+        """Process a catalog file of a tree of locations that began at `origin`."""
+
+    def entity(self, entity: Entity, origin: str) -> Emission:
+        """Process one entity whose envelope is known to be sound."""
 
 
 @dataclass(frozen=True, slots=True)

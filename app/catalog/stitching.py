@@ -12,7 +12,7 @@ import logging
 import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from app.catalog.emission import status_item
 from app.catalog.store import ORPHAN, Claimed, GraphStore
 from app.db import sequence
 from app.db.documents import FIRST, SAMPLES, DocumentCodec
-from app.db.engine import Database
+from app.db.shared import Transactions
 from app.db.statements import Statements
 from app.index.terms import DuplicateKeysError, encode_terms
 from app.logs import fields
@@ -64,7 +64,7 @@ class _Around:
 class Stitcher:
     """Brings what is served in line with what was emitted."""
 
-    database: Database
+    database: Transactions
     codec: DocumentCodec
     reverse: Mapping[str, str]
     batch: int = field(default=BATCH)
@@ -83,6 +83,18 @@ class Stitcher:
                 store.clear_dirty(list(causes))
             if len(causes) < self.batch:
                 break
+        return changed
+
+    def stitch_in(self, store: GraphStore, ref_ids: Iterable[int]) -> int:
+        """Stitch these refs in the caller's transaction, as far as they wait, and leave the others.
+
+        So what one transaction writes is served as soon as it is committed, and not by and by.
+        """
+        waiting, changed = sorted(ref_ids), 0
+        for start in range(0, len(waiting), self.batch):
+            causes = store.dirty_among(waiting[start : start + self.batch])
+            changed += self._stitch(store, causes)
+            store.clear_dirty(list(causes))
         return changed
 
     def learn(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -91,9 +91,13 @@ _EMISSION = "id, ref_id, parent, source, location, hash, claimed, document IS NO
 
 @dataclass(frozen=True, slots=True)
 class GraphStore:
-    """Reads and writes refs, emissions, relations, entities and changes in one transaction."""
+    """Reads and writes refs, emissions, relations, entities and changes in one transaction.
+
+    `marked` are the refs that it was told to have stitched.
+    """
 
     sql: Statements
+    marked: set[int] = field(default_factory=set)
 
     # -- refs -------------------------------------------------------------------------------------
 
@@ -139,6 +143,10 @@ class GraphStore:
         """Answer every source that emits something itself."""
         sql = "SELECT DISTINCT source FROM emission WHERE parent = 0"
         return [row[0] for row in self.sql.rows(sql)]
+
+    def forget_push(self, source: str) -> None:
+        """Forget which version a source pushed last."""
+        self.sql.execute("DELETE FROM push WHERE source = ?", source)
 
     def count_emissions(self, source: str) -> int:
         """Count what a source emits itself."""
@@ -332,6 +340,7 @@ class GraphStore:
 
     def mark_dirty(self, causes: Mapping[int, str]) -> None:
         """Ask for refs to be stitched; the first cause of a wait is the one that counts."""
+        self.marked.update(causes)
         self.sql.insert(
             tables.stitch, ["ref_id", "cause"], list(causes.items()), conflict="DO NOTHING"
         )
@@ -341,6 +350,11 @@ class GraphStore:
         return dict(
             self.sql.rows("SELECT ref_id, cause FROM stitch ORDER BY ref_id LIMIT ?", limit)
         )
+
+    def dirty_among(self, ids: Sequence[int]) -> dict[int, str]:
+        """Answer which of these refs wait to be stitched, with the cause."""
+        sql = "SELECT ref_id, cause FROM stitch WHERE ref_id = ANY(?)"
+        return dict(self.sql.rows(sql, list(ids)))
 
     def count_dirty(self) -> int:
         """Count the refs that wait to be stitched."""

@@ -13,7 +13,7 @@ from app.catalog.relating import RelationFinder
 from app.catalog.store import GraphStore
 from app.db import sequence
 from app.db.documents import DocumentCodec
-from app.db.engine import Database
+from app.db.shared import Transactions
 from app.db.statements import Statements
 
 
@@ -21,7 +21,7 @@ from app.db.statements import Statements
 class GraphWriter:
     """Opens transactions on the graph, one writer at a time."""
 
-    database: Database
+    database: Transactions
     codec: DocumentCodec
     relations_of: RelationFinder
     keeps_orphans: bool = False

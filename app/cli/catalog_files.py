@@ -60,6 +60,11 @@ class FileSearch:
                     seen.add(found.path)
                     yield found
 
+    def holds_entities(self, path: Path) -> bool:
+        """Tell whether a file says that it holds entities of an API group that is known."""
+        found = self._read(path)
+        return not found.problem and self._mark().search(found.data) is not None
+
     def _given(self, path: Path) -> FoundFile:
         if not path.exists():
             raise NotFoundError(f"{path}: there is no such file or folder")

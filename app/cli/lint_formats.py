@@ -69,10 +69,10 @@ def write_github(report: LintReport) -> None:
     """Write the commands that make GitHub's runner put notes on the lines of a change."""
     for finding in report.findings:
         properties = {"file": finding.file, "line": finding.line, "col": finding.column}
-        given = [f"{name}={_property(value)}" for name, value in properties.items() if value]
-        title = f"title={_property(f'callboard {finding.rule.id}')}"
+        given = [f"{name}={escaped_property(value)}" for name, value in properties.items() if value]
+        title = f"title={escaped_property(f'callboard {finding.rule.id}')}"
         values = ",".join([*given, title])
-        click.echo(f"::{finding.rule.severity} {values}::{_data(finding.message)}")
+        click.echo(f"::{finding.rule.severity} {values}::{escaped(finding.message)}")
     note(_summary(report))
 
 
@@ -142,12 +142,14 @@ def _number(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def _data(text: str) -> str:
+def escaped(text: str) -> str:
+    """Write a text as the commands of GitHub's runner take it."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(value: object) -> str:
-    return _data(str(value)).replace(":", "%3A").replace(",", "%2C")
+def escaped_property(value: object) -> str:
+    """Write the value of a property of such a command."""
+    return escaped(str(value)).replace(":", "%3A").replace(",", "%2C")
 
 
 FORMATS: Mapping[str, Writer] = {

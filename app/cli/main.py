@@ -40,6 +40,10 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "serve": Subcommand("serve:serve", "Run the platform: the API and the background worker."),
     "ingest": Subcommand("ingest:ingest", "Read catalog files into the database, once."),
     "lint": Subcommand("lint:lint", "Check catalog files before they are committed."),
+    "preview": Subcommand(
+        "preview:preview", "Tell what changed files would do to a server's graph."
+    ),
+    "push": Subcommand("push:push", "Push the entities of a source to a running server."),
     "get": Subcommand("entities:get", "Show one entity of a running server."),
     "query": Subcommand("entities:query", "List entities of a running server."),
     "history": Subcommand("history:history", "List the changes of an entity."),

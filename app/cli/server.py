@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from app.errors import (
     InputError,
     NotAllowedError,
     NotFoundError,
+    ServiceUnavailableError,
     UpstreamError,
 )
 from app.model.ref import EntityRef
@@ -33,6 +35,8 @@ from app.scm.http import why
 # Backstage's client asks for no more at once.
 REFS_AT_ONCE = 1000
 PAGE = 500
+# Longer bodies are compressed.
+PACKED_FROM = 64 * 1024
 _REDIRECTS = {301, 302, 303, 307, 308}
 _FINE = {HTTPStatus.OK, HTTPStatus.ACCEPTED}
 _GUEST = "/api/auth/guest/refresh"
@@ -42,6 +46,7 @@ _ERRORS: Mapping[int, type[CallboardError]] = {
     HTTPStatus.FORBIDDEN: NotAllowedError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.SERVICE_UNAVAILABLE: ServiceUnavailableError,
 }
 _NEEDS_TOKEN = "it wants a token: give one with --token or in CALLBOARD_TOKEN"  # noqa: S105
 
@@ -125,6 +130,21 @@ class Server:
         finally:
             response.close()
 
+    def preview(self, files: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Ask what changed files would do; needs a Callboard."""
+        found: Mapping[str, Any] = self._call("POST", "/api/graph/preview", {"files": files})
+        return found
+
+    def push(
+        self, name: str, body: Mapping[str, Any], options: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Push a source's entities, all of them or what differs; needs a Callboard."""
+        query = f"?{urlencode(options)}" if options else ""
+        path = f"/api/graph/sources/{quote(name, safe='')}/entities{query}"
+        method = "PATCH" if "base" in body else "PUT"
+        found: Mapping[str, Any] = self._call(method, path, body)
+        return found
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if not self.token and not self._is_signed_in:
             self._sign_in()
@@ -156,6 +176,9 @@ class Server:
         headers |= {"authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= {} if body is None else {"content-type": "application/json"}
         data = None if body is None else orjson.dumps(body)
+        if data is not None and len(data) > PACKED_FROM:
+            data = gzip.compress(data, 6)
+            headers["content-encoding"] = "gzip"
         try:
             return self.pool.request(
                 method,

@@ -31,9 +31,10 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class DocumentCodec:
-    """Packs and unpacks documents; may be shared by threads."""
+    """Packs and unpacks documents; may be shared by threads. One that never `trains` only reads."""
 
     database: Database
+    trains: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _packer: zstandard.ZstdCompressor = field(
         default_factory=lambda: zstandard.ZstdCompressor(level=LEVEL)
@@ -58,6 +59,8 @@ class DocumentCodec:
 
     def wants(self, number: int) -> bool:
         """Tell whether the dictionary `number`, or a better one, is still to be trained."""
+        if not self.trains:
+            return False
         with self._lock:
             if self._newest < number:
                 self._load()

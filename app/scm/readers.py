@@ -102,7 +102,7 @@ class UrlReader:
 class Readers:
     """All that reads, and what ingestors are given."""
 
-    file: FileReader
+    file: LocationReader
     url: UrlReader
     git: GitRepositories
     git_urls: GitUrls

@@ -33,6 +33,7 @@ from app.settings.database import DatabaseSettings, DatabaseSsl, PostgresDatabas
 from app.settings.durations import parse_duration
 from app.settings.integrations import IntegrationsSettings
 from app.settings.kinds import CustomKind, RelationRule
+from app.settings.push import PushSettings, PushSource
 from app.settings.read import BackendSettings, Settings, read_settings
 from app.settings.section import Section, mistakes, read_section
 from app.settings.sign_in import AuthSettings, GuestSettings
@@ -66,6 +67,8 @@ __all__ = [
     "OrganizationSettings",
     "PermissionSettings",
     "PostgresDatabase",
+    "PushSettings",
+    "PushSource",
     "ReadingRule",
     "RelationRule",
     "RetentionSettings",

@@ -21,6 +21,7 @@ from app.settings.fields import (
     between,
     one_of,
 )
+from app.settings.push import PushSchema, PushSettings
 from app.settings.section import Section
 from app.settings.webhooks import WebhookSchema, WebhookSettings, check_webhooks
 
@@ -76,6 +77,7 @@ class CallboardSettings:
     shutdown_grace: timedelta
     retention: RetentionSettings
     webhooks: Mapping[str, WebhookSettings]
+    push: PushSettings
 
 
 class AppSchema(Section):
@@ -149,6 +151,7 @@ class CallboardSchema(Section):
     shutdown_grace = fields.Nested(ShutdownSchema, data_key="shutdown", required=True)
     retention = fields.Nested(RetentionSchema, required=True)
     webhooks = Named[WebhookSettings](WebhookSchema, load_default={}, validate=check_webhooks)
+    push = fields.Nested(PushSchema, load_default=PushSettings)
 
 
 def settle_callboard(

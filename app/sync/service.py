@@ -54,12 +54,13 @@ class _Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncService:
-    """Runs sources by name."""
+    """Runs sources by name; those in `pushed` are not run, but configured all the same."""
 
     leases: Leases
     ingest: Ingest
     sources: Mapping[str, Source]
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
+    pushed: frozenset[str] = frozenset()
     # How things stood when sources were last read in full, by this process.
     _marks: dict[str, _Mark] = field(default_factory=dict)
 
@@ -77,7 +78,11 @@ class SyncService:
         """
         now, leases = self.leases.look()
         for name in self.ingest.known_sources():
-            if name in self.sources or name.partition(":")[0] in UNCONFIGURED:
+            if (
+                name in self.sources
+                or name in self.pushed
+                or name.partition(":")[0] in UNCONFIGURED
+            ):
                 continue
             row, pace = leases.get(lease_of(name)), Pace(LONGEST_GRACE)
             if row and not (is_gone(row.holder) or row.is_due(now, pace, self.leases.holder)):

@@ -16,7 +16,14 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
-from app.graph import change_schemas, past_schemas, walk_schemas, webhook_routes
+from app.graph import (
+    change_schemas,
+    past_schemas,
+    preview_schemas,
+    push_schemas,
+    walk_schemas,
+    webhook_routes,
+)
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle
@@ -122,6 +129,9 @@ BODIES = {
     "ValidateEntityRequest": location_schemas.ValidateBody,
     "GraphQuery": walk_schemas.GraphQueryBody,
     "ChangesQuery": change_schemas.ChangesBody,
+    "PreviewRequest": preview_schemas.PreviewBody,
+    "FullPush": push_schemas.FullBody,
+    "DeltaPush": push_schemas.DeltaBody,
 }
 
 

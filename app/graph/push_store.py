@@ -1,0 +1,82 @@
+"""Pushed versions, and what is known of every source: SQL and only SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from app.db import tables
+from app.db.statements import Statements
+
+_RUN = "r.id, r.source, r.state, r.started_at, r.finished_at, r.counts, r.error"
+
+
+class PushRow(NamedTuple):
+    """What a source pushed last: the version, what stands for its content, who, and when."""
+
+    source: str
+    version: int
+    digest: str
+    actor: str
+    at: datetime | str
+
+
+class RunRow(NamedTuple):
+    """One attempt of one source; `counts` is JSON."""
+
+    id: str
+    source: str
+    state: str
+    started_at: datetime | str
+    finished_at: datetime | str | None
+    counts: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushStore:
+    """Reads and writes inside one transaction."""
+
+    sql: Statements
+
+    def find(self, source: str) -> PushRow | None:
+        """Answer what a source pushed last."""
+        sql = "SELECT source, version, digest, actor, at FROM push WHERE source = ?"
+        row = self.sql.row(sql, source)
+        return PushRow(*row) if row else None
+
+    def pushes(self) -> dict[str, PushRow]:
+        """Answer what every source pushed last."""
+        rows = self.sql.rows("SELECT source, version, digest, actor, at FROM push")
+        return {row[0]: PushRow(*row) for row in rows}
+
+    def save(self, push: PushRow) -> None:
+        """Remember what a source pushed."""
+        self.sql.insert(
+            tables.push,
+            ["source", "version", "digest", "actor", "at"],
+            [push],
+            conflict="(source) DO UPDATE SET version = excluded.version, "
+            "digest = excluded.digest, actor = excluded.actor, at = excluded.at",
+        )
+
+    def record(self, run: RunRow) -> None:
+        """Record a push as a run of its source."""
+        names = ["id", "source", "state", "started_at", "finished_at", "counts", "error"]
+        self.sql.insert(tables.run, names, [run])
+
+    def counts(self) -> dict[str, int]:
+        """Count the entities that every source holds, Locations below it included."""
+        sql = "SELECT source, count(*) FROM emission WHERE claimed GROUP BY source"
+        return dict(self.sql.rows(sql))
+
+    def last_runs(self, *, failed: bool = False) -> dict[str, RunRow]:
+        """Answer the last run of every source, or the last that failed."""
+        test = "state = 'failed'" if failed else "state <> 'running'"
+        sql = (
+            f"SELECT {_RUN} FROM run r JOIN (SELECT source, max(started_at) AS last FROM run "
+            f"WHERE {test} GROUP BY source) l ON l.source = r.source AND l.last = r.started_at "
+            f"WHERE r.{test} ORDER BY r.id"
+        )
+        return {row[1]: RunRow(*row) for row in self.sql.rows(sql)}
