@@ -74,8 +74,8 @@ RULES = {
     ),
     "a gap in the history, or a number that was not taken": (
         "SELECT seq, n, newest FROM sequence, (SELECT count(*) AS n, coalesce(max(seq), 0) AS newest,"
-        " coalesce(min(seq), 1) AS oldest FROM change) c WHERE seq <> n OR seq <> newest "
-        "OR oldest <> 1"
+        " coalesce(min(seq), 1) AS first FROM change) c WHERE seq <> n OR seq <> newest "
+        "OR first <> 1"
     ),
     "a problem of an emission that is gone": (
         "SELECT id FROM problem WHERE emission_id NOT IN (SELECT id FROM emission)"
