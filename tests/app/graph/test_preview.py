@@ -91,7 +91,7 @@ def test_entities_and_relations_come_and_go(platform):
 def test_files_as_they_are_change_nothing(platform):
     effect = preview(platform, dict(platform.repository.files))
     assert effect["entities"] == []
-    assert effect["problems"] == ()
+    assert effect["problems"] == []
     assert effect["files"]["unknown"] == ()
 
 
