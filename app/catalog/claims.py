@@ -68,6 +68,8 @@ class Claims:
     trigger: Trigger = NOTHING
     # What lost to another place, and which place that is.
     lost: list[tuple[Emission, str]] = field(default_factory=list)
+    # Refs that nobody claims any more.
+    gone: list[int] = field(default_factory=list)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -273,6 +275,7 @@ class Claims:
 
     def forget(self, ref_id: int, causes: dict[int, str]) -> list[EmissionRow]:
         """Remove what a ref that is served no longer leaves behind; answer what it emitted."""
+        self.gone.append(ref_id)
         self.replace_edges(ref_id, (), causes)
         self.store.forget_readings([ref_id])
         return self.store.emissions_below(ref_id)

@@ -53,6 +53,7 @@ class CatalogCommands:
             rows = store.emissions_of([ref_id])[ref_id]
             parents = [row.parent for row in rows if row.parent > 0]
             claims.release(rows, Counts(), why=trigger.cause(), eager=True)
+            self.stitcher.stitch_in(store, claims.gone)
             store.forget_fingerprints(parents)
             store.ask_for(parents, new_uid(), claims.now)
         self.stitcher.stitch_all()
@@ -76,6 +77,7 @@ class CatalogCommands:
             row = claims.store.emission(int(entity_id))
             if row is not None:
                 claims.release([row], Counts(), why=trigger.cause(), eager=True)
+                self.stitcher.stitch_in(claims.store, claims.gone)
         self.stitcher.stitch_all()
 
     def _unprocessed(self, *, served: bool, owner: str | None) -> list[dict[str, Any]]:

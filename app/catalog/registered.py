@@ -169,6 +169,7 @@ class RegisteredLocations:
             ]
             why = trigger.cause(location=location.location)
             claims.release(rows, Counts(), why=why, eager=True)
+            self.stitcher.stitch_in(graph, claims.gone)
             if graph.emissions_of([ref_id]):
                 # Some other source emits the same Location, which is its own to read from now on.
                 _ask(claims, ref_id)

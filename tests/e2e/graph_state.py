@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import zstandard
 
+from app.db.documents import unpack_against
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import encode_terms
@@ -145,7 +146,7 @@ def faults(database: Database) -> Iterator[str]:
 
 def _stale(sql: Statements) -> Iterator[str]:
     """Compose anew what does not wait for it, and say what is served otherwise."""
-    unpack = _unpacker(sql)
+    unpack = unpacker(sql)
     reverse = KindRegistry().reverse
     edges = defaultdict[int, set[tuple[str, str]]](set)
     refs = dict(sql.rows("SELECT id, ref FROM ref"))
@@ -154,13 +155,16 @@ def _stale(sql: Statements) -> Iterator[str]:
         edges[target].add((reverse[kind], refs[origin]))
     waiting = {row[0] for row in sql.rows("SELECT ref_id FROM stitch")}
     contents = dict(sql.rows("SELECT ref_id, document FROM emission WHERE claimed"))
-    history = dict(sql.rows("SELECT n.id, c.document FROM entity n JOIN change c ON c.seq = n.seq"))
+    history = {row[0]: row[1:] for row in sql.rows(
+        "SELECT n.id, c.document, b.document FROM entity n JOIN change c ON c.seq = n.seq "
+        "LEFT JOIN change b ON b.seq = c.base"
+    )}  # fmt: skip
     rows = sql.rows(
         "SELECT n.id, n.document, s.uid, s.terms FROM entity n JOIN searchable s ON s.id = n.id"
     )
     for ref_id, document, uid, terms in rows:
         ref, served = refs[ref_id], orjson.loads(document)
-        if unpack(history[ref_id]) != document:
+        if unpack(*history[ref_id]) != document:
             yield f"{ref} is served otherwise than its newest change says"
         if served["metadata"]["uid"] != uid or encode_terms(served) != bytes(terms):
             yield f"{ref} is searchable otherwise than it is served"
@@ -173,12 +177,15 @@ def _stale(sql: Statements) -> Iterator[str]:
             yield f"{ref} is served otherwise than it was emitted"
 
 
-def _unpacker(sql: Statements) -> Any:
+def unpacker(sql: Statements) -> Any:
+    """Answer what unpacks a document, given the packed one it was written against, if any."""
     known = {0: zstandard.ZstdDecompressor()}
     for name, content in sql.rows("SELECT id, content FROM dictionary"):
         known[name] = zstandard.ZstdDecompressor(zstandard.ZstdCompressionDict(bytes(content)))
 
-    def unpack(frame: bytes) -> bytes:
+    def unpack(frame: bytes, base: bytes | None = None) -> bytes:
+        if base is not None:
+            return unpack_against(frame, unpack(base))
         name = zstandard.get_frame_parameters(frame).dict_id
         return known[name].decompress(frame, max_output_size=1 << 26)
 

@@ -27,7 +27,7 @@ import pytest
 from app.db.engine import Database, open_database
 from app.db.statements import Statements
 from tests.app.scm.web_server import web_server
-from tests.e2e.graph_state import _unpacker, content, differences, faults
+from tests.e2e.graph_state import content, differences, faults, unpacker
 from tests.e2e.processes import start
 from tests.e2e.replicas import (
     DELETED,
@@ -225,9 +225,12 @@ def replayed(database: Database) -> tuple[dict[int, bytes], list[str]]:
     now, wrong = dict[int, bytes](), list[str]()
     with database.snapshot() as connection:
         sql = Statements.on(connection)
-        unpack = _unpacker(sql)
-        rows = sql.rows("SELECT seq, entity_id, operation, document FROM change ORDER BY seq")
-    for number, (seq, entity, operation, document) in enumerate(rows, 1):
+        unpack = unpacker(sql)
+        rows = sql.rows(
+            "SELECT c.seq, c.entity_id, c.operation, c.document, b.document FROM change c "
+            "LEFT JOIN change b ON b.seq = c.base ORDER BY c.seq"
+        )
+    for number, (seq, entity, operation, document, base) in enumerate(rows, 1):
         if seq != number:
             wrong.append(f"change {seq} stands where {number} should")
             break
@@ -236,10 +239,10 @@ def replayed(database: Database) -> tuple[dict[int, bytes], list[str]]:
         if operation == "delete":
             now.pop(entity, None)
             continue
-        content = unpack(document)
-        if now.get(entity) == content:
+        whole = unpack(document, base)
+        if now.get(entity) == whole:
             wrong.append(f"change {seq} of {entity} changes nothing")
-        now[entity] = content
+        now[entity] = whole
     return now, wrong
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from app.catalog.commands import CatalogCommands
 from app.catalog.locations import generated
 from app.db.statements import Statements
 from app.errors import NotFoundError
@@ -48,6 +49,7 @@ def answer(platform):
     platform.ingest.locations(waiting)
     with platform.database.begin() as connection:
         SyncStore(Statements.on(connection)).answer("tests", waiting)
+        SyncStore(Statements.on(connection)).let_go("tests")
 
 
 def uid(platform, ref):
@@ -132,6 +134,25 @@ def test_what_was_deleted_is_gone_at_once(tree):
     tree.commands.delete(uid(tree, ONE))
 
     assert tree.refs("component") == ["component:default/two"]
+
+
+def test_nobody_brings_back_what_is_deleted_before_it_is_gone(tree):
+    before = uid(tree, ONE)
+
+    class Late:
+        """Stitches when a worker has read again what was asked for."""
+
+        stitch_in = staticmethod(tree.stitcher.stitch_in)
+
+        def stitch_all(self):
+            answer(tree)
+
+    CatalogCommands(tree.writer, Late()).delete(before)
+
+    assert uid(tree, ONE) != before
+    ends = [row[0] for row in tree.rows("SELECT operation FROM change c JOIN ref r "
+            "ON r.id = c.entity_id WHERE r.ref = ? ORDER BY seq", ONE)]  # fmt: skip
+    assert ends[-2:] == ["delete", "create"]
 
 
 def test_what_was_deleted_comes_back_when_its_location_is_read_again(tree):
