@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 import zstandard
 
+from app.catalog.change_store import ChangeStore
+from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.index.terms import encode_terms
@@ -140,10 +142,10 @@ def faults(database: Database) -> Iterator[str]:
         for name, text in RULES.items():
             if found := sql.rows(text):
                 yield f"{len(found)} times {name}: {found[:5]}"
-        yield from _stale(sql)
+        yield from _stale(sql, ChangeStore(sql, DocumentCodec(database)))
 
 
-def _stale(sql: Statements) -> Iterator[str]:
+def _stale(sql: Statements, changes: ChangeStore) -> Iterator[str]:
     """Compose anew what does not wait for it, and say what is served otherwise."""
     unpack = _unpacker(sql)
     reverse = KindRegistry().reverse
@@ -154,13 +156,14 @@ def _stale(sql: Statements) -> Iterator[str]:
         edges[target].add((reverse[kind], refs[origin]))
     waiting = {row[0] for row in sql.rows("SELECT ref_id FROM stitch")}
     contents = dict(sql.rows("SELECT ref_id, document FROM emission WHERE claimed"))
-    history = dict(sql.rows("SELECT n.id, c.document FROM entity n JOIN change c ON c.seq = n.seq"))
+    newest = dict[int, int](sql.rows("SELECT id, seq FROM entity"))
+    history = changes.documents(newest.values())
     rows = sql.rows(
         "SELECT n.id, n.document, s.uid, s.terms FROM entity n JOIN searchable s ON s.id = n.id"
     )
     for ref_id, document, uid, terms in rows:
         ref, served = refs[ref_id], orjson.loads(document)
-        if unpack(history[ref_id]) != document:
+        if history.get(newest[ref_id]) != bytes(document):
             yield f"{ref} is served otherwise than its newest change says"
         if served["metadata"]["uid"] != uid or encode_terms(served) != bytes(terms):
             yield f"{ref} is searchable otherwise than it is served"

@@ -24,10 +24,12 @@ import orjson
 import psycopg
 import pytest
 
+from app.catalog.change_store import ChangeStore
+from app.db.documents import DocumentCodec
 from app.db.engine import Database, open_database
 from app.db.statements import Statements
 from tests.app.scm.web_server import web_server
-from tests.e2e.graph_state import _unpacker, content, differences, faults
+from tests.e2e.graph_state import content, differences, faults
 from tests.e2e.processes import start
 from tests.e2e.replicas import (
     DELETED,
@@ -169,6 +171,23 @@ def read(site: Site, caller: Caller, stop: threading.Event) -> None:
             site.notes.saw(name, version)
 
 
+def follow(site: Site, caller: Caller, stop: threading.Event) -> None:
+    """Follow the feed from where it was left, page by page, from whichever replica answers."""
+    since = site.notes.followed[-1][0] if site.notes.followed else 0
+    newest = since + 1
+    while not stop.is_set() or since < newest:
+        path = f"/api/graph/changes?since={since}&limit=50&include=ref"
+        answer = caller.insist("GET", path)
+        if answer.status != 200:
+            site.notes.say(f"{path} is answered {answer.status}: {answer.json}")
+            return
+        site.notes.followed += [
+            (item["seq"], item["entityRef"], item["operation"]) for item in answer.json["items"]
+        ]
+        since, newest = answer.json["next"], answer.json["newest"]
+        time.sleep(0.02)
+
+
 # What happens to them
 
 
@@ -225,9 +244,9 @@ def replayed(database: Database) -> tuple[dict[int, bytes], list[str]]:
     now, wrong = dict[int, bytes](), list[str]()
     with database.snapshot() as connection:
         sql = Statements.on(connection)
-        unpack = _unpacker(sql)
-        rows = sql.rows("SELECT seq, entity_id, operation, document FROM change ORDER BY seq")
-    for number, (seq, entity, operation, document) in enumerate(rows, 1):
+        rows = sql.rows("SELECT seq, entity_id, operation FROM change ORDER BY seq")
+        documents = ChangeStore(sql, DocumentCodec(database)).documents([row[0] for row in rows])
+    for number, (seq, entity, operation) in enumerate(rows, 1):
         if seq != number:
             wrong.append(f"change {seq} stands where {number} should")
             break
@@ -236,7 +255,7 @@ def replayed(database: Database) -> tuple[dict[int, bytes], list[str]]:
         if operation == "delete":
             now.pop(entity, None)
             continue
-        content = unpack(document)
+        content = documents[seq]
         if now.get(entity) == content:
             wrong.append(f"change {seq} of {entity} changes nothing")
         now[entity] = content
@@ -256,6 +275,20 @@ def listed(site: Site, port: int) -> dict[str, Any]:
     answer = caller.insist("GET", "/api/catalog/entities/by-query?limit=1000")
     caller.close()
     return {entity["metadata"]["uid"]: entity for entity in answer.json["items"]}
+
+
+def logged(database: Database) -> list[tuple[int, str, str]]:
+    """Answer the log, as the feed is to have told it."""
+    with database.snapshot() as connection:
+        sql = "SELECT c.seq, r.ref, c.operation FROM change c JOIN ref r ON r.id = c.entity_id"
+        rows = Statements.on(connection).rows(f"{sql} ORDER BY c.seq")
+    return [(seq, ref, operation) for seq, ref, operation in rows]
+
+
+def ended() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def is_quiet(database: Database) -> bool:
@@ -288,6 +321,7 @@ def test_many_replicas_lose_nothing_whatever_befalls_them(site, tmp_path):
         lambda caller: delete_entities(site, caller, stop),
         lambda caller: register_locations(site, caller, stop),
         lambda caller: read(site, caller, stop),
+        lambda caller: follow(site, caller, stop),
         lambda caller: read(site, caller, stop),
     ]
     threads = [
@@ -376,7 +410,11 @@ def assert_holds(site: Site, tmp_path: Path, story: list[str]) -> None:
         for port in site.ports:
             if listed(site, port) != expected:
                 wrong.append("a replica says something else than the database")
-        # The feed of changes, read by a client meanwhile, is to be held to `change` here.
+        meanwhile = len(notes.followed)
+        follow(site, site.caller(0), ended())
+        if notes.followed != logged(database):
+            wrong.append(f"the feed told {len(notes.followed)} changes that are not the log's")
+        print(f"{len(notes.followed)} changes were followed, {meanwhile} of them meanwhile")
         wrong += differences(undisturbed(site, tmp_path / "peace"), content(database))
     finally:
         database.close()
