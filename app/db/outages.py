@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+from app.logs import fields
 
 # What SQLite says when other processes have been writing for longer than a writer waits.
 _BUSY = ("locked", "busy")
@@ -22,3 +25,11 @@ def is_outage(error: BaseException) -> bool:
         return any(word in str(error) for word in _BUSY)
     # Drivers call using a connection that is gone an error of the interface.
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def log_failure(log: logging.Logger, event: str, error: Exception, **more: object) -> None:
+    """Log a failure in the background: a line for an outage, and else its traceback."""
+    if is_outage(error):
+        log.warning(event, extra=fields(reason=str(error).partition("\n")[0], **more))
+    else:
+        log.error(event, exc_info=error, extra=fields(**more))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from app.db.outages import is_outage
 from app.graph.changes import Lens
 from app.graph.feed import Bounds, Feed, HistoryGoneError
 from app.graph.recent_changes import RecentChanges
@@ -24,6 +25,8 @@ AT_ONCE = Bounds(items=100, bytes=256 * 1024, scanned=500)
 TURN = 20
 # How long to wait for the process to look for changes, which it does anew for the first stream.
 UNSURE = 0.2
+# How long to wait for a database that does not answer.
+AWAY = 1.0
 FOREVER = 86_400.0
 
 
@@ -48,35 +51,50 @@ class ChangeStreams:
         yield _position(at)
         with self.recent.followed():
             while (left := _left(ends_at)) > 0:
-                start = at
-                changes = self.recent.after(at, TURN)
-                if changes is None:
-                    try:
-                        page = await asyncio.to_thread(self.feed.page, at, lens, AT_ONCE)
-                    except HistoryGoneError as error:
-                        yield Event(orjson.dumps(serialize_error(error)).decode(), ERROR)
-                        return
-                    for seq, written in page.items:
-                        yield _change(seq, written)
-                        told, spoke = seq, loop.time()
-                    at = page.next
-                else:
-                    for change in changes:
-                        at = change.seq
-                        if (item := change.through(lens)) is not None:
-                            yield _change(at, item)
-                            told, spoke = at, loop.time()
+                try:
+                    items, after = await self._take(at, lens)
+                except HistoryGoneError as error:
+                    yield Event(orjson.dumps(serialize_error(error)).decode(), ERROR)
+                    return
+                for seq, item in items:
+                    yield _change(seq, item)
+                    told, spoke = seq, loop.time()
+                has_moved, at = after != at, after
                 silent = loop.time() - spoke
                 if at != told and silent >= self.position_every:
                     yield _position(at)
                     told, spoke, silent = at, loop.time(), 0.0
-                if at != start:
+                if has_moved:
                     await asyncio.sleep(0)
-                    continue
-                patience = UNSURE if changes is None else self.position_every - silent
-                if at == told and changes is not None:
-                    patience = FOREVER
-                await self.recent.wait(at, min(left, patience))
+                else:
+                    patience = FOREVER if at == told else self.position_every - silent
+                    await self._wait(at, min(left, patience))
+
+    async def _take(self, at: int, lens: Lens) -> tuple[list[tuple[int, bytes]], int]:
+        """Answer the next items after a place, and the place behind them."""
+        changes = self.recent.after(at, TURN)
+        if changes is not None:
+            items, size = list[tuple[int, bytes]](), 0
+            for change in changes:
+                at = change.seq
+                if (item := change.through(lens)) is not None:
+                    items.append((at, item))
+                    size += len(item)
+                    if size >= AT_ONCE.bytes:
+                        break
+            return items, at
+        try:
+            page = await asyncio.to_thread(self.feed.page, at, lens, AT_ONCE)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            await asyncio.sleep(AWAY)
+            return [], at
+        return page.items, page.next
+
+    async def _wait(self, at: int, seconds: float) -> None:
+        is_unsure = self.recent.after(at, 1) is None
+        await self.recent.wait(at, min(seconds, UNSURE) if is_unsure else seconds)
 
 
 def _left(ends_at: float | None) -> float:

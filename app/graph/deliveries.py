@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from app.db import sequence
 from app.db.engine import Database
 from app.db.leases import Lease, LeaseLostError, Leases
+from app.db.outages import log_failure
 from app.db.statements import Statements
 from app.graph.feed import Feed
 from app.graph.hook_runner import HookRunner, Means, News
@@ -55,9 +56,9 @@ class Deliveries:
                         self._serve(lease, stop)
             except LeaseLostError as error:
                 log.warning("stop to deliver", extra=fields(reason=str(error)))
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - told
                 # The edge of a background thread: the database may come back.
-                log.exception("cannot deliver webhooks")
+                log_failure(log, "cannot deliver webhooks", error)
             stop.wait(ASK_EVERY)
 
     def _serve(self, lease: Lease, stop: threading.Event) -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.db.engine import Database
 from app.db.leases import Lease, LeaseLostError
+from app.db.outages import log_failure
 from app.db.statements import Statements
 from app.graph.feed import Bounds, Feed, HistoryGoneError
 from app.graph.sending import LONGEST_WAIT, Sender
@@ -102,9 +103,9 @@ class HookRunner:
             except LeaseLostError as error:
                 log.warning("stop to deliver", extra=fields(reason=str(error)))
                 self.news.end()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - told
                 # The edge of a background thread: the database may come back.
-                log.exception("cannot deliver", extra=fields(webhook=self.webhook.name))
+                log_failure(log, "cannot deliver", error, webhook=self.webhook.name)
                 self.news.wait(lambda: False, REST)
 
     def _step(self) -> None:

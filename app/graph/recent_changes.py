@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from app.db.documents import DocumentCodec
 from app.db.engine import Database, HeldConnection
+from app.db.outages import log_failure
 from app.graph.change_log import ChangeLog
 from app.graph.changes import Change, load_changes
 
@@ -115,9 +116,9 @@ class RecentChanges:
                     with held.reading():
                         self._look(ChangeLog(held, self.codec))
                     pause = self.every
-                except Exception:
+                except Exception as error:  # noqa: BLE001 - told
                     # The edge of a background thread: the database may come back.
-                    log.exception("cannot look for changes")
+                    log_failure(log, "cannot look for changes", error)
                     pause = min(SLOWEST, pause * 2)
                     _close(held)
                     held = None

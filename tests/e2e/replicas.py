@@ -134,6 +134,8 @@ class Notes:
     counts: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
+    # What the feed told so far: number, ref and operation of each change.
+    followed: list[tuple[int, str, str]] = field(default_factory=list)
 
     def floor(self, name: str) -> int:
         with self.lock:

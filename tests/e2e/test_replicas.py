@@ -24,6 +24,8 @@ import orjson
 import psycopg
 import pytest
 
+from app.catalog.change_store import ChangeStore
+from app.db.documents import DocumentCodec
 from app.db.engine import Database, open_database
 from app.db.statements import Statements
 from tests.app.scm.web_server import web_server
@@ -169,6 +171,23 @@ def read(site: Site, caller: Caller, stop: threading.Event) -> None:
             site.notes.saw(name, version)
 
 
+def follow(site: Site, caller: Caller, stop: threading.Event) -> None:
+    """Follow the feed from where it was left, page by page, from whichever replica answers."""
+    since = site.notes.followed[-1][0] if site.notes.followed else 0
+    newest = since + 1
+    while not stop.is_set() or since < newest:
+        path = f"/api/graph/changes?since={since}&limit=50&include=ref"
+        answer = caller.insist("GET", path)
+        if answer.status != 200:
+            site.notes.say(f"{path} is answered {answer.status}: {answer.json}")
+            return
+        site.notes.followed += [
+            (item["seq"], item["entityRef"], item["operation"]) for item in answer.json["items"]
+        ]
+        since, newest = answer.json["next"], answer.json["newest"]
+        time.sleep(0.02)
+
+
 # What happens to them
 
 
@@ -261,6 +280,20 @@ def listed(site: Site, port: int) -> dict[str, Any]:
     return {entity["metadata"]["uid"]: entity for entity in answer.json["items"]}
 
 
+def logged(database: Database) -> list[tuple[int, str, str]]:
+    """Answer the log, as the feed is to have told it."""
+    with database.snapshot() as connection:
+        sql = "SELECT c.seq, r.ref, c.operation FROM change c JOIN ref r ON r.id = c.entity_id"
+        rows = Statements.on(connection).rows(f"{sql} ORDER BY c.seq")
+    return [(seq, ref, operation) for seq, ref, operation in rows]
+
+
+def ended() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 def is_quiet(database: Database) -> bool:
     with database.snapshot() as connection:
         sql = Statements.on(connection)
@@ -291,6 +324,7 @@ def test_many_replicas_lose_nothing_whatever_befalls_them(site, tmp_path):
         lambda caller: delete_entities(site, caller, stop),
         lambda caller: register_locations(site, caller, stop),
         lambda caller: read(site, caller, stop),
+        lambda caller: follow(site, caller, stop),
         lambda caller: read(site, caller, stop),
     ]
     threads = [
@@ -379,7 +413,11 @@ def assert_holds(site: Site, tmp_path: Path, story: list[str]) -> None:
         for port in site.ports:
             if listed(site, port) != expected:
                 wrong.append("a replica says something else than the database")
-        # The feed of changes, read by a client meanwhile, is to be held to `change` here.
+        meanwhile = len(notes.followed)
+        follow(site, site.caller(0), ended())
+        if notes.followed != logged(database):
+            wrong.append(f"the feed told {len(notes.followed)} changes that are not the log's")
+        print(f"{len(notes.followed)} changes were followed, {meanwhile} of them meanwhile")
         wrong += differences(undisturbed(site, tmp_path / "peace"), content(database))
     finally:
         database.close()

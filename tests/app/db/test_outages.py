@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.catalog.snapshot import Snapshots
 from app.db.engine import open_database
-from app.db.outages import is_outage
+from app.db.outages import is_outage, log_failure
 
 CUT = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
@@ -129,3 +130,16 @@ def test_a_server_that_is_not_there_is_an_outage(tmp_path):
     with pytest.raises(psycopg.OperationalError) as raised:
         database.hold()
     assert is_outage(raised.value)
+
+
+def test_an_outage_is_a_line_in_the_log_and_anything_else_has_its_traceback(caplog):
+    log = logging.getLogger("test")
+
+    log_failure(log, "cannot look", psycopg.OperationalError("it is away\nand more"), hook="ci")
+    log_failure(log, "cannot look", ValueError("a bug"))
+
+    away, bug = caplog.records
+    assert (away.levelname, away.fields) == ("WARNING", {"reason": "it is away", "hook": "ci"})
+    assert away.exc_info is None
+    assert bug.levelname == "ERROR"
+    assert "a bug" in caplog.text

@@ -8,14 +8,17 @@ import time
 from contextlib import aclosing
 
 import orjson
+import psycopg
 import pytest
 
 from app.catalog.filters import read_filters
 from app.db import sequence
 from app.db.statements import Statements
+from app.graph import change_stream as stream_module
 from app.graph import recent_changes as module
 from app.graph.change_stream import ChangeStreams
 from app.graph.changes import Lens
+from app.graph.feed import Feed
 from app.graph.recent_changes import RecentChanges
 from tests.app.graph.feed_graph import FeedGraph, short
 
@@ -252,3 +255,24 @@ def test_a_database_that_is_away_for_a_moment_costs_no_change(graph, streams, mo
     with caplog.at_level(logging.CRITICAL, logger="app.graph"):
         assert names(asyncio.run(follow())) == ["web", "shop"]
     assert len(broken) == 2
+
+
+def test_a_stream_outlasts_a_database_that_does_not_answer(graph, streams, monkeypatch):
+    monkeypatch.setattr(stream_module, "AWAY", 0.01)
+    page = Feed.page
+    answers = [psycopg.OperationalError("the server closed the connection")] * 2
+
+    def breaks(self, *given):
+        if answers:
+            raise answers.pop()
+        return page(self, *given)
+
+    monkeypatch.setattr(Feed, "page", breaks)
+
+    async def follow():
+        async with aclosing(streams.events(0, Lens())) as events:
+            graph.put("web")
+            return await take(events, 1)
+
+    assert names(asyncio.run(follow())) == ["web"]
+    assert answers == []
