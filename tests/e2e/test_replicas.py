@@ -24,8 +24,6 @@ import orjson
 import psycopg
 import pytest
 
-from app.catalog.change_store import ChangeStore
-from app.db.documents import DocumentCodec
 from app.db.engine import Database, open_database
 from app.db.statements import Statements
 from tests.app.scm.web_server import web_server
