@@ -412,7 +412,8 @@ def assert_holds(site: Site, tmp_path: Path, story: list[str]) -> None:
             if listed(site, port) != expected:
                 wrong.append("a replica says something else than the database")
         meanwhile = len(notes.followed)
-        follow(site, site.caller(0), ended())
+        with contextlib.closing(site.caller(0)) as caller:
+            follow(site, caller, ended())
         if notes.followed != logged(database):
             wrong.append(f"the feed told {len(notes.followed)} changes that are not the log's")
         print(f"{len(notes.followed)} changes were followed, {meanwhile} of them meanwhile")
