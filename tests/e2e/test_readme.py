@@ -142,7 +142,7 @@ def announced_commands(log: str) -> str:
 def test_a_newcomer_finds_their_own_entities_in_the_api(machine):
     file, config = blocks(OWN, "yaml")
     lint, serve, look = blocks(OWN, "sh")
-    check, start = serve.splitlines()
+    check, examine, start = serve.splitlines()
     repository = machine.folder / "shop"
     repository.mkdir()
     (repository / "catalog-info.yaml").write_text(file)
@@ -153,6 +153,7 @@ def test_a_newcomer_finds_their_own_entities_in_the_api(machine):
 
     linted = machine.run(lint.replace("path/to/your/repository", "shop"))
     machine.run(check)
+    machine.run(examine)
     with machine.serving(start) as log:
         seconds_until(lambda: "run done" in log.read_text())
         shown = machine.run(look)
