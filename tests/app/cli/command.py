@@ -16,6 +16,12 @@ from click.testing import CliRunner, Result
 from app.cli.main import callboard
 
 ROOT = Path(__file__).parents[3]
+# A shell has what it starts in the background ignore interrupts, and so does all below that.
+_HEARING = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("app", run_name="__main__", alter_sys=True)
+"""
 KINDS = "[Component, API, Resource, System, Domain, Group, User, Template, Location]"
 RULES = f"catalog: {{rules: [{{allow: {KINDS}}}]}}\n"
 
@@ -34,9 +40,9 @@ def run_json(*arguments: object) -> Any:
 
 
 def start(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start a command in a process of its own."""
+    """Start a command in a process of its own, which an interrupt reaches."""
     return subprocess.Popen(
-        [sys.executable, "-m", "app", *map(str, arguments)],
+        [sys.executable, "-c", _HEARING, *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,

@@ -107,7 +107,10 @@ def test_following_goes_on_until_it_is_interrupted(running, tmp_path):
         running.graph.put("web", "blue")
         second = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert [first["seq"], second["seq"]] == [1, 3]
     assert process.returncode == 130
