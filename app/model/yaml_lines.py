@@ -14,27 +14,28 @@ from app.model.yaml_events import Document
 from app.model.yaml_scalars import MAYBE_TYPED, plain_value
 
 # One line (with a literal block, several). The last alternative takes what we do not understand.
-# Possessive quantifiers keep the time linear whatever the text.
+# Possessive quantifiers keep the time linear whatever the text. Groups have none: Python before
+# 3.11.5 forgets what is captured in them (gh-106052), and giving one back never leads to a match.
 _LINES = re.compile(
     r"""
     (?P<indent>\ *+)
     (?:
-        (?P<dash>-\ ++)?+
-        (?:(?P<key>[A-Za-z_$][A-Za-z0-9_./$-]{0,250}+):(?=[\ \n])\ *+)?+
+        (?P<dash>-\ ++)?
+        (?:(?P<key>[A-Za-z_$][A-Za-z0-9_./$-]{0,250}+):(?=[\ \n])\ *+)?
         (?:
             (?P<value>
                 (?:[^\s\-?:,\[\]{}#&*!|>'"%@`]|-(?=[^\s]))
-                [^\n\t:#]*+(?:(?::(?=[^\s:#])|(?<=[^\s:])\#)[^\n\t:#]*+)*+
+                [^\n\t:#]*+(?:(?::(?=[^\s:#])|(?<=[^\s:])\#)[^\n\t:#]*+)*
             |   "[^"\\\n\t]*+"
-            |   '[^'\n\t]*+(?:''[^'\n\t]*+)*+'
-            |   \[(?:[A-Za-z0-9_][A-Za-z0-9_./-]*+(?:,\ [A-Za-z0-9_][A-Za-z0-9_./-]*+)*+)?+\]
+            |   '[^'\n\t]*+(?:''[^'\n\t]*+)*'
+            |   \[(?:[A-Za-z0-9_][A-Za-z0-9_./-]*+(?:,\ [A-Za-z0-9_][A-Za-z0-9_./-]*+)*)?\]
             |   \{\}
-            )?+
+            )?
             \ *+\n
         |   (?P<block>\|-?)\n
-            (?P<body>(?:(?P=indent)\ [^\n]*+\n|\n)++)
+            (?P<body>(?:(?P=indent)\ [^\n]*+\n|\n)+)
         )
-    |   (?:\#[^\n]*+)?+\n
+    |   (?:\#[^\n]*+)?\n
     |   (?P<other>[^\n]*+)\n
     )
     """,
