@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from app.db import sequence
 from app.db.documents import DocumentCodec, pack_against, unpack_against
+from app.db.instants import read_instant
 from app.db.statements import Row, Statements
 
 _COLUMNS = "seq, entity_id, operation, etag, cause, at"
@@ -36,7 +37,7 @@ class ChangeRow(NamedTuple):
     def of(cls, row: Row) -> ChangeRow:
         """Read a row of either database."""
         seq, entity_id, operation, etag, cause, at = row
-        return cls(seq, entity_id, operation, etag, cause, _instant(at))
+        return cls(seq, entity_id, operation, etag, cause, read_instant(at))
 
 
 class Span(NamedTuple):
@@ -70,7 +71,7 @@ class ChangeStore:
     def at(self, seq: int) -> datetime | None:
         """Answer when the first change from `seq` on was made."""
         row = self.sql.row("SELECT at FROM change WHERE seq >= ? ORDER BY seq LIMIT 1", seq)
-        return _instant(row[0]) if row else None
+        return read_instant(row[0]) if row else None
 
     def seq_at(self, moment: datetime) -> int:
         """Answer the last change made until `moment`, 0 if there was none.
@@ -83,7 +84,7 @@ class ChangeStore:
             row = self.sql.row(
                 "SELECT seq, at FROM change WHERE seq >= ? ORDER BY seq LIMIT 1", middle
             )
-            if row is None or _instant(row[1]) > moment:
+            if row is None or read_instant(row[1]) > moment:
                 high = middle - 1
             else:
                 low = max(middle, row[0])
@@ -195,10 +196,3 @@ def pack_change(
         if WORTH * len(differing) < len(whole):
             return differing, anchor.seq
     return whole, None
-
-
-def _instant(value: object) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(moment, datetime):
-        raise TypeError(f"{value!r} is not a time")
-    return moment.astimezone(UTC)

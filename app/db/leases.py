@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 from app.db.engine import Database
 from app.db.holders import NOBODY, is_gone, new_holder
+from app.db.instants import read_instant
 from app.db.statements import Statements
 from app.logs import fields
 
@@ -247,8 +248,6 @@ def _rows(sql: Statements, condition: str, *values: str) -> list[LeaseRow]:
     rows = sql.rows(
         f"SELECT name, holder, fence, until, taken_at, next_at FROM lease {condition}", *values
     )
-    return [LeaseRow(*row[:3], *(_moment(value) for value in row[3:])) for row in rows]
-
-
-def _moment(value: datetime | str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    return [
+        LeaseRow(*row[:3], *(value and read_instant(value) for value in row[3:])) for row in rows
+    ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
-from app.catalog.change_store import ChangeStore
-from app.db import sequence
+from app.catalog.change_store import ChangeStore, Span
 from app.db.documents import DocumentCodec
+from app.db.instants import read_instant
 from app.db.statements import Statements
 
 
@@ -25,13 +25,6 @@ class ChangeRow(NamedTuple):
     at: datetime
 
 
-class Span(NamedTuple):
-    """What can be followed: from `oldest` on every change is there, up to `newest`."""
-
-    oldest: int
-    newest: int
-
-
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
     """Reads inside one snapshot of the database."""
@@ -39,9 +32,13 @@ class ChangeLog:
     sql: Statements
     codec: DocumentCodec
 
+    @property
+    def _history(self) -> ChangeStore:
+        return ChangeStore(self.sql, self.codec)
+
     def span(self) -> Span:
-        """Answer which sequence numbers can be followed from."""
-        return Span(sequence.oldest(self.sql), sequence.newest(self.sql))
+        """Answer which sequence numbers can be followed from: every change since is there."""
+        return self._history.span()
 
     def after(self, seq: int, limit: int) -> list[ChangeRow]:
         """Answer the first changes after `seq`, in order."""
@@ -51,21 +48,15 @@ class ChangeLog:
             "WHERE c.seq > ? ORDER BY c.seq LIMIT ?"
         )
         rows = self.sql.rows(sql, seq, limit)
-        return [ChangeRow._make((*row[:-1], _instant(row[-1]))) for row in rows]
+        return [ChangeRow._make((*row[:-1], read_instant(row[-1]))) for row in rows]
 
     def before(self, rows: Sequence[ChangeRow], after: int) -> dict[int, int]:
         """Answer, of these, the change of the same entity before each; `rows` are all `after` one.
 
         What is not in the answer has none.
         """
-        last = dict[int, int]()
         ids = list({row.entity_id for row in rows if row.operation != "create"})
-        if ids:
-            sql = (
-                "SELECT entity_id, max(seq) FROM change WHERE entity_id = ANY(?) AND seq <= ? "
-                "GROUP BY entity_id"
-            )
-            last.update(self.sql.rows(sql, ids, after))
+        last = self._history.states(ids, after) if ids else {}
         found = dict[int, int]()
         for row in rows:
             if row.entity_id in last:
@@ -75,11 +66,4 @@ class ChangeLog:
 
     def documents(self, seqs: Iterable[int]) -> dict[int, bytes]:
         """Answer the ready JSON after changes, by their numbers; nothing after a deletion."""
-        return ChangeStore(self.sql, self.codec).documents(list(seqs))
-
-
-def _instant(value: object) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(moment, datetime):
-        raise TypeError(f"{value!r} is not a time")
-    return moment.astimezone(UTC)
+        return self._history.documents(seqs)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ import orjson
 
 from app.catalog.projection import Projection
 from app.graph.change_log import ChangeLog, ChangeRow
+from app.graph.moments import instant
 from app.index.single import Single
 from app.model.query import EVERYTHING, Expression
 
@@ -83,7 +83,7 @@ class Change:
         row = self.row
         head: dict[str, Any] = {
             "seq": row.seq,
-            "at": written(row.at),
+            "at": instant(row.at),
             "operation": row.operation,
             "entityRef": row.ref,
             "etag": row.etag,
@@ -138,11 +138,6 @@ def load_changes(
         return versions.setdefault(seq, Version(documents[seq], row.entity_id))
 
     return [Change(row, version(before.get(row.seq), row), version(row.seq, row)) for row in rows]
-
-
-def written(moment: datetime) -> str:
-    """Write a time as the rest of the API does."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def join_items(items: list[bytes], rest: Mapping[str, Any]) -> bytes:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from app.graph.explain_relations import RelationNote, Writer
 from app.graph.explain_store import Change, Claim, Flawed, Presence, SourceRun
+from app.graph.moments import instant
 
 
 def change_json(change: Change) -> dict[str, Any]:
     return {
         "seq": change.seq,
-        "at": moment(change.at),
+        "at": instant(change.at),
         "operation": change.operation,
         "cause": dict(change.cause),
     }
@@ -23,8 +24,8 @@ def change_json(change: Change) -> dict[str, Any]:
 def run_json(run: SourceRun) -> dict[str, Any]:
     return {
         "state": run.state,
-        "startedAt": moment(run.started_at),
-        "finishedAt": None if run.finished_at is None else moment(run.finished_at),
+        "startedAt": instant(run.started_at),
+        "finishedAt": None if run.finished_at is None else instant(run.finished_at),
         "error": run.error,
     }
 
@@ -39,7 +40,7 @@ def problem_json(flaw: Flawed, about: str, ref: str) -> dict[str, Any]:
         "line": flaw.line,
         "column": flaw.column,
         "pointer": flaw.pointer,
-        "at": moment(flaw.at),
+        "at": instant(flaw.at),
     }
 
 
@@ -48,7 +49,7 @@ def held_json(claim: Claim) -> dict[str, Any]:
         "source": claim.source,
         "location": claim.location,
         "line": claim.line,
-        "since": moment(claim.discovered_at),
+        "since": instant(claim.discovered_at),
     }
 
 
@@ -82,8 +83,3 @@ def writer_json(writer: Writer) -> Mapping[str, Any]:
 
 def seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
-
-
-def moment(at: datetime) -> str:
-    """Write a time as answers have it."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
+from app.db.instants import read_instant
 from app.db.statements import Statements
 
 
@@ -106,7 +107,7 @@ class ExplainStore:
             found.append(
                 Claim(
                     i, ref_id, parent, source, place, line, claimed, was_valid, is_newest,
-                    instant(at),
+                    read_instant(at),
                 )
             )  # fmt: skip
         return found
@@ -124,7 +125,7 @@ class ExplainStore:
             found.append(
                 Flawed(
                     holder, place, line, column, pointer, orjson.loads(error), bool(is_notice),
-                    instant(at),
+                    read_instant(at),
                 )
             )  # fmt: skip
         return found
@@ -134,7 +135,7 @@ class ExplainStore:
         sql = "SELECT ref_id, fingerprint, good, read_at FROM reading WHERE ref_id = ANY(?)"
         return {
             ref_id: LocationReading(
-                orjson.loads(fingerprint) if fingerprint else {}, bool(good), instant(read_at)
+                orjson.loads(fingerprint) if fingerprint else {}, bool(good), read_instant(read_at)
             )
             for ref_id, fingerprint, good, read_at in self.sql.rows(sql, list(ref_ids))
         }
@@ -142,7 +143,7 @@ class ExplainStore:
     def asked(self, ref_ids: Iterable[int]) -> dict[int, datetime]:
         """Answer since when Locations wait to be read again because a caller asked for it."""
         sql = "SELECT ref_id, asked_at FROM refresh WHERE ref_id = ANY(?)"
-        return {ref_id: instant(at) for ref_id, at in self.sql.rows(sql, list(ref_ids))}
+        return {ref_id: read_instant(at) for ref_id, at in self.sql.rows(sql, list(ref_ids))}
 
     def runs(self, sources: Iterable[str]) -> dict[str, SourceRun]:
         """Answer the newest run of each source."""
@@ -154,8 +155,8 @@ class ExplainStore:
         for source in sources:
             row = self.sql.row(sql, source)
             if row:
-                ended = None if row[2] is None else instant(row[2])
-                found[source] = SourceRun(row[0], instant(row[1]), ended, row[3])
+                ended = None if row[2] is None else read_instant(row[2])
+                found[source] = SourceRun(row[0], read_instant(row[1]), ended, row[3])
         return found
 
     def changes(self, ref_id: int, limit: int) -> list[Change]:
@@ -165,7 +166,7 @@ class ExplainStore:
             "ORDER BY seq DESC LIMIT ?"
         )
         return [
-            Change(seq, instant(at), operation, etag, orjson.loads(why))
+            Change(seq, read_instant(at), operation, etag, orjson.loads(why))
             for seq, at, operation, etag, why in self.sql.rows(sql, ref_id, limit)
         ]
 
@@ -210,9 +211,3 @@ class ExplainStore:
             )
         )
         return {i: Presence(i in served, i in emitted, last.get(i)) for i in ids}
-
-
-def instant(value: datetime | str) -> datetime:
-    """Read a time of either database."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

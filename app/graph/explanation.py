@@ -13,7 +13,6 @@ from app.graph.explain_parts import (
     change_json,
     dangling_json,
     held_json,
-    moment,
     problem_json,
     relation_json,
     run_json,
@@ -21,6 +20,7 @@ from app.graph.explain_parts import (
     writer_json,
 )
 from app.graph.explain_store import Change, Claim, Flawed
+from app.graph.moments import instant
 from app.graph.origins import FieldOrigin
 from app.graph.sentences import summary
 
@@ -102,7 +102,7 @@ class Explanation:
             "line": claim.line,
             "role": role,
             "why": self._why(claim, role),
-            "since": moment(claim.discovered_at),
+            "since": instant(claim.discovered_at),
             "isNewestContent": claim.is_newest,
             "via": [self._via(link) for link in chain],
             "read": self._read(claim, chain),
@@ -138,7 +138,7 @@ class Explanation:
         return {
             "ref": link.ref,
             "location": link.claim.location,
-            "readAt": moment(reading.read_at) if reading else None,
+            "readAt": instant(reading.read_at) if reading else None,
             "wasEverRead": bool(reading and reading.good),
             "places": places[:MOST_PLACES],
             "next": self._next(link),
@@ -147,7 +147,7 @@ class Explanation:
     def _next(self, link: Link) -> dict[str, Any]:
         """Tell when a Location is looked at again."""
         if link.asked_at is not None:
-            return {"why": "asked", "since": moment(link.asked_at), "everySeconds": None}
+            return {"why": "asked", "since": instant(link.asked_at), "everySeconds": None}
         places = [place for place in (link.reading.places if link.reading else {}) if place]
         is_file = any(place.startswith("file:") for place in places)
         every = self.schedule.locations
@@ -166,7 +166,7 @@ class Explanation:
             "isConfigured": source in self.schedule.sources,
             "lastRun": None if run is None else run_json(run),
             "everySeconds": seconds(every),
-            "nextRunAt": None if due is None else moment(max(due, datetime.now(UTC))),
+            "nextRunAt": None if due is None else instant(max(due, datetime.now(UTC))),
         }
 
     def _former(self) -> Iterator[dict[str, Any]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from app.catalog.change_store import Span
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import InputError
-from app.graph.change_log import ChangeLog, Span
+from app.graph.change_log import ChangeLog
 from app.graph.changes import Lens, join_items, load_changes
 from app.model.query import NOTHING
 from app.web.errors import NamedError

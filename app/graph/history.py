@@ -75,7 +75,7 @@ class History:
             documents = dict[int, bytes]()
             if request.summary or visible != EVERYTHING:
                 documents = store.documents(row.seq for row in rows)
-        seen = visible_versions(known.id, known.ref, documents, visible)
+        seen = visible_versions(known.id, documents, visible)
         items = list[dict[str, Any]]()
         for place, row in enumerate(page):
             previous = older[place].seq if place < len(older) else None
@@ -110,7 +110,7 @@ class History:
             frm = self._version(known, old, "from", before)
             wanted = [v.seq for v in (frm, to) if v is not None and v.operation != DELETED]
             documents = store.documents(wanted)
-        if visible_versions(known.id, known.ref, documents, visible) != documents.keys():
+        if visible_versions(known.id, documents, visible) != documents.keys():
             raise _unknown(known.ref)
         parts = [
             orjson.loads(documents[v.seq]) if v is not None and v.seq in documents else None
@@ -141,9 +141,7 @@ def _known(store: ChangeStore, ref: str, visible: Expression) -> _Known:
     if entity_id is None or not rows:
         raise _unknown(ref)
     last = [row.seq for row in rows if row.operation != DELETED][:1]
-    if visible != EVERYTHING and not visible_versions(
-        entity_id, ref, store.documents(last), visible
-    ):
+    if visible != EVERYTHING and not visible_versions(entity_id, store.documents(last), visible):
         raise _unknown(ref)
     first = store.states([entity_id], span.oldest).get(entity_id, 0)
     return _Known(store, entity_id, ref, first, rows[0].seq)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import orjson
 
 from app.db import tables
+from app.db.instants import read_instant
 from app.db.statements import Statements
 
 # A source whose last so many runs changed nothing has to be looked at by hand.
@@ -42,7 +43,7 @@ class RunStore:
         for run_id, started, finished, state, counts in self.sql.rows(sql, source, MOST_RUNS):
             said = orjson.loads(counts)
             if state != "done" or said.get("written") or said.get("removed"):
-                yield RunRow(run_id, _instant(started), finished and _instant(finished))
+                yield RunRow(run_id, read_instant(started), finished and read_instant(finished))
 
     def record(self, run: RunRow, source: str, counts: Mapping[str, int]) -> None:
         """Record a run that is over."""
@@ -60,8 +61,3 @@ class RunStore:
                 )
             ],
         )
-
-
-def _instant(value: datetime | str) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC)

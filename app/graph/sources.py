@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from app.catalog.writing import GraphWriter
+from app.db.instants import read_instant
 from app.errors import NotFoundError
 from app.graph.push_store import PushRow, PushStore, RunRow
 from app.graph.pushing import PREFIX
@@ -102,5 +103,4 @@ def _push(push: PushRow) -> Mapping[str, Any]:
 
 
 def _at(moment: datetime | str) -> str:
-    found = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
-    return found.isoformat()
+    return read_instant(moment).isoformat()

@@ -239,7 +239,7 @@ class Undo:
             had = documents.get(before.get(one.first.seq, 0))
             versions = {0: now, 1: had}
             known = {number: doc for number, doc in versions.items() if doc is not None}
-            if len(visible_versions(one.entity_id, ref, known, visible)) < len(known):
+            if len(visible_versions(one.entity_id, known, visible)) < len(known):
                 unseen.append(ref)
                 continue
             then, current = _content(had), _content(now)

@@ -11,7 +11,7 @@ from app.db import sequence
 from app.db.engine import Database
 from app.db.statements import Statements
 from app.errors import ConflictError, NotFoundError
-from app.graph.changes import written
+from app.graph.moments import instant
 from app.graph.webhook_store import HookRow, LetterRow, WebhookStore
 from app.graph.webhooks import Webhook
 
@@ -69,7 +69,7 @@ def _state(webhook: Webhook, row: HookRow | None, newest: int, letters: int) -> 
         "position": None if row is None else row.seq,
         "lag": None if row is None else max(0, newest - row.seq),
         "attempts": 0 if row is None else row.attempts,
-        "nextAttemptAt": None if row is None or row.next_at is None else written(row.next_at),
+        "nextAttemptAt": None if row is None or row.next_at is None else instant(row.next_at),
         "lastError": None if row is None else row.error,
         "deadLetters": letters,
     }
@@ -83,8 +83,8 @@ def _letters(rows: Sequence[LetterRow]) -> Iterator[dict[str, Any]]:
             "lastSeq": row.last_seq,
             "attempts": row.attempts,
             "error": row.error,
-            "at": written(row.at),
-            "retryAskedAt": None if row.asked_at is None else written(row.asked_at),
+            "at": instant(row.at),
+            "retryAskedAt": None if row.asked_at is None else instant(row.asked_at),
         }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from app.db import tables
+from app.db.instants import read_instant
 from app.db.statements import Statements
 
 _HOOK = "name, seq, until, attempts, next_at, error"
@@ -62,7 +63,10 @@ class WebhookStore:
     def all(self) -> dict[str, HookRow]:
         """Answer how far each webhook is."""
         rows = self.sql.rows(f"SELECT {_HOOK} FROM hook")
-        return {row[0]: HookRow._make((*row[:4], _moment(row[4]), row[5])) for row in rows}
+        return {
+            row[0]: HookRow._make((*row[:4], row[4] and read_instant(row[4]), row[5]))
+            for row in rows
+        }
 
     def save(self, row: HookRow) -> None:
         """Store how far a webhook is."""
@@ -121,9 +125,4 @@ class WebhookStore:
 
 
 def _letter(row: tuple[object, ...]) -> LetterRow:
-    return LetterRow._make((*row[:6], _moment(row[6]), _moment(row[7])))
-
-
-def _moment(value: object) -> datetime | None:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC) if isinstance(moment, datetime) else None
+    return LetterRow._make((*row[:6], read_instant(row[6]), row[7] and read_instant(row[7])))
