@@ -14,10 +14,11 @@ from app.bootstrap.providers import provider_sources
 from app.catalog.commands import CatalogCommands
 from app.catalog.emission import Counts
 from app.catalog.index_files import IndexFiles
-from app.catalog.ingest import Guard, Ingest
+from app.catalog.ingest import Ingest
 from app.catalog.locations import generated
 from app.catalog.processing import Processor
 from app.catalog.rules import Allowed, Place, Rule, Rules
+from app.catalog.runs import Guard
 from app.catalog.snapshot import Snapshots
 from app.catalog.stitching import Stitcher
 from app.catalog.writing import GraphWriter

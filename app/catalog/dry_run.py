@@ -19,11 +19,8 @@ from ada_url import URL
 from app.catalog.emission import Emission, Flaw
 from app.catalog.locations import (
     LocationEntity,
-    Target,
-    TargetRead,
-    flaw_at,
     generated,
-    read_target,
+    read_targets,
 )
 from app.catalog.placeholders import Placeholders
 from app.catalog.processing import Processor
@@ -138,7 +135,7 @@ class Walk:
         A Location that its own file contains once more is left out: it says nothing new.
         """
         emissions, flaws = list[Emission](), list[Flaw]()
-        for read in self._reads(location):
+        for read in read_targets(self.processor.readers, location):
             if read.flaw is not None:
                 flaws.append(read.flaw)
             for content in read.contents:
@@ -176,14 +173,6 @@ class Walk:
         if below.flaws:
             raise _failure(below.flaws)
         return [(child, depth + 1) for child in below.emissions]
-
-    def _reads(self, location: LocationEntity) -> Iterator[TargetRead]:
-        readers = self.processor.readers
-        try:
-            for target in location.targets(readers):
-                yield read_target(readers, location, target)
-        except InputError as error:
-            yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from app.catalog.emission import Flaw
 from app.catalog.processing import LOCATION, ORIGIN
 from app.errors import CallboardError, InputError, NotFoundError
-from app.model.entity import Entity
+from app.model.entity import CatalogFile, Entity
 from app.model.problem import Problem
 from app.ports import Content, Reading
 from app.scm.readers import Readers
@@ -134,6 +135,29 @@ def read_target(readers: Readers, location: LocationEntity, target: Target) -> T
     if not isinstance(reading, Reading):
         return TargetRead(target)
     return TargetRead(target, reading.contents, reading.fingerprint)
+
+
+def read_targets(
+    readers: Readers, location: LocationEntity, given: CatalogFile | None = None
+) -> Iterator[TargetRead]:
+    """Read every target, unless what they hold is `given`; failures are answered, not raised."""
+    try:
+        for target in location.targets(readers):
+            if given is not None:
+                content = Content(given.location, given.content, given.commit)
+                yield TargetRead(target, (content,), given.fingerprint)
+            else:
+                yield read_target(readers, location, target)
+    except InputError as error:
+        yield TargetRead(Target("", ""), flaw=flaw_at(location.location, error))
+
+
+def places_of(readers: Readers, location: LocationEntity) -> set[str]:
+    """Answer where a Location points, as far as that makes sense."""
+    places = set[str]()
+    with suppress(InputError):
+        places.update(target.location for target in location.targets(readers))
+    return places
 
 
 def is_unchanged(readers: Readers, location: str, fingerprint: str) -> bool:

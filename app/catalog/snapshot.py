@@ -23,6 +23,7 @@ from app.catalog.view_store import ViewStore
 from app.db.engine import Database
 from app.index.index import EntityIndex
 from app.logs import fields
+from app.model.batching import batches
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,17 +63,8 @@ class Snapshot:
 
     def stream(self, ids: Iterable[int]) -> Iterator[list[bytes]]:
         """Answer the ready JSON of many entities in batches, holding one batch at a time."""
-        batch = list[int]()
-        for entity_id in ids:
-            batch.append(entity_id)
-            if len(batch) == STREAM_BATCH:
-                yield self._present(batch)
-                batch.clear()
-        if batch:
-            yield self._present(batch)
-
-    def _present(self, ids: Sequence[int]) -> list[bytes]:
-        return [document for document in self.documents(ids) if document is not None]
+        for batch in batches(ids, STREAM_BATCH):
+            yield [document for document in self.documents(batch) if document is not None]
 
     def find(self, refs: Sequence[str]) -> list[bytes | None]:
         """Answer the ready JSON of entities by canonical ref, in the order asked for."""

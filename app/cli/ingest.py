@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import click
 
 from app.bootstrap.catalog import Catalog, configured_sources, join_catalog
-from app.catalog.ingest import StoppedError
 from app.catalog.linting import Linter
+from app.catalog.runs import StoppedError
 from app.cli.catalog_files import FileSearch, api_groups
 from app.cli.database import opened
 from app.cli.examples import examples

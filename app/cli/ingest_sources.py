@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.bootstrap.catalog import configured_sources
-from app.catalog.ingest import batches
 from app.catalog.linting import CatalogText, Linter
 from app.catalog.locations import generated
 from app.cli.catalog_files import FileSearch, FoundFile
 from app.cli.ingest_roots import roots
 from app.errors import InputError, NotFoundError
+from app.model.batching import batches
 from app.model.entity import Entity
 from app.scm.addresses import without_userinfo
 from app.scm.git_remote import GitRemote

@@ -23,6 +23,7 @@ from app.graph.moments import read_moment, seq_of
 from app.index.build import IndexRow
 from app.index.index import EntityIndex
 from app.index.terms import encode_terms
+from app.model.batching import batches
 
 T = TypeVar("T")
 BATCH = 500
@@ -166,17 +167,8 @@ class PastSnapshot:
 
     def stream(self, ids: Iterable[int]) -> Iterator[list[bytes]]:
         """Answer the ready JSON of many entities in batches."""
-        batch = list[int]()
-        for entity_id in ids:
-            batch.append(entity_id)
-            if len(batch) == BATCH:
-                yield self._present(batch)
-                batch.clear()
-        if batch:
-            yield self._present(batch)
-
-    def _present(self, ids: Sequence[int]) -> list[bytes]:
-        return [document for document in self.documents(ids) if document is not None]
+        for batch in batches(ids, BATCH):
+            yield [document for document in self.documents(batch) if document is not None]
 
     def ids_of(self, refs: Sequence[str]) -> dict[str, int]:
         """Answer the numbers of refs that were ever mentioned."""

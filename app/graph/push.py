@@ -17,8 +17,8 @@ from app.catalog.causes import cause
 from app.catalog.claims import Claims
 from app.catalog.clashes import conflict
 from app.catalog.emission import Counts, Parent
-from app.catalog.ingest import BATCH, batches
 from app.catalog.processing import Processor
+from app.catalog.runs import BATCH
 from app.catalog.stitching import Stitcher
 from app.catalog.store import EmissionRow
 from app.catalog.writing import GraphWriter
@@ -26,6 +26,7 @@ from app.db.statements import Statements
 from app.errors import CallboardError, ConflictError, NotAllowedError, NotFoundError
 from app.graph.push_store import PushRow, PushStore, RunRow
 from app.graph.pushing import PREFIX, Checked, Push, PushedSource, PushProblem, check_push
+from app.model.batching import batches
 from app.model.uid import new_uid
 from app.web.errors import NamedError
 

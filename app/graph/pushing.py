@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from app.catalog.emission import Emission
-from app.catalog.ingest import Guard
 from app.catalog.processing import LOCATION, Processor, is_storable
 from app.catalog.rules import Rules
+from app.catalog.runs import Guard
 from app.catalog.validation import url_location
 from app.errors import InputError
 from app.model import policies

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from app.catalog.emission import Counts, Flaw
-from app.catalog.ingest import Ingest, Report, StoppedError
+from app.catalog.ingest import Ingest
+from app.catalog.runs import Report, StoppedError
 from app.db.engine import Database
 from app.db.holders import is_gone
 from app.db.leases import Lease, LeaseLostError, Leases, Pace

@@ -21,9 +21,10 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from app.catalog.ingest import Ingest, Report, StoppedError
+from app.catalog.ingest import Ingest
 from app.catalog.locations import is_unchanged
 from app.catalog.retention import Retention
+from app.catalog.runs import Report, StoppedError
 from app.catalog.store import GraphStore
 from app.db.engine import Database
 from app.db.leases import Check, Lease, LeaseLostError, Leases, Pace

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from app.catalog.ingest import Guard, StoppedError
 from app.catalog.locations import generated
 from app.catalog.rules import Rules
+from app.catalog.runs import Guard, StoppedError
 from app.errors import ConflictError, UpstreamError
 from app.model.entity import CatalogFile
 from app.model.problem import Problem

@@ -7,10 +7,10 @@ import hashlib
 import pytest
 
 from app.catalog.commands import CatalogCommands
-from app.catalog.ingest import BATCH
 from app.catalog.location_query import first_page, page_at
 from app.catalog.locations import generated
 from app.catalog.registered import MAX_TARGET
+from app.catalog.runs import BATCH
 from app.errors import ConflictError, InputError, NotFoundError
 from tests.app.catalog.web_catalog import component, location, open_catalog
 from tests.app.scm.web_server import web_server

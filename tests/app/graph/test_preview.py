@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.catalog.dry_run import DryRunLimits
-from app.catalog.ingest import Guard
+from app.catalog.runs import Guard
 from app.errors import InputError, ServiceUnavailableError
 from app.graph.preview import PreviewService
 from app.graph.preview_json import effect_json

@@ -7,8 +7,8 @@ import threading
 import orjson
 import pytest
 
-from app.catalog.ingest import Guard
 from app.catalog.rules import Allowed, Rule, Rules
+from app.catalog.runs import Guard
 from app.db.statements import Statements
 from app.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from app.graph.push import PushOptions, PushService

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 
-from app.catalog.ingest import Guard, StoppedError
 from app.catalog.locations import generated
+from app.catalog.runs import Guard, StoppedError
 from app.db.leases import Leases
 from app.errors import ConflictError, NotFoundError, UpstreamError
 from app.model.entity import CatalogFile
