@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 import orjson
@@ -71,7 +70,7 @@ def changes(  # noqa: PLR0913 - one for each option
             _print_one(change, as_json=as_json)
         return
     if since is None:
-        span = server.call("GET", "/api/graph/changes")
+        span = server.graph("GET", "changes")
         since = max(int(span["oldest"]), int(span["newest"]) - limit)
     found = list(_all(server, filters, since))
     if as_json:
@@ -86,8 +85,8 @@ def _all(server: Server, filters: Sequence[str], since: int) -> Iterator[Mapping
     """Yield all there is until now."""
     end: int | None = None
     while end is None or since < end:
-        query = _query(filters, [("since", since), ("limit", PAGE)])
-        page = server.call("GET", f"/api/graph/changes?{query}")
+        asked = [("since", since), ("limit", PAGE), *_filters(filters)]
+        page = server.graph("GET", "changes", asked)
         yield from page["items"]
         # What comes while this is read is for the next time.
         end = int(page["newest"]) if end is None else end
@@ -98,12 +97,11 @@ def _followed(
     server: Server, filters: Sequence[str], since: int | None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what happens; a stream that breaks off is taken up again where it was."""
-    query = _query(filters, [] if since is None else [("since", since)])
-    path = f"/api/graph/changes/stream?{query}".rstrip("?")
+    asked = [*([] if since is None else [("since", since)]), *_filters(filters)]
     last, failures = "", 0
     while True:
         try:
-            for event in server.events(path, last):
+            for event in server.events("changes/stream", asked, last):
                 failures = 0
                 if event.get("event") == "error":
                     raise CallboardError(str(orjson.loads(event["data"])["message"]))
@@ -118,8 +116,8 @@ def _followed(
         failures += 1
 
 
-def _query(filters: Sequence[str], more: Sequence[tuple[str, Any]]) -> str:
-    return urlencode([*more, *(("filter", one) for one in filters)])
+def _filters(filters: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    return (("filter", one) for one in filters)
 
 
 def _print_one(change: Mapping[str, Any], *, as_json: bool) -> None:

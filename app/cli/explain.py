@@ -13,7 +13,7 @@ from app.cli.examples import examples
 from app.cli.options import json_option
 from app.cli.output import console, is_terminal, print_json, printable
 from app.cli.server import Server
-from app.cli.server_options import ref_of, server_options
+from app.cli.server_options import entity_path, server_options
 
 SERVED = ("served", "orphan")
 _STYLES = {"served": "green", "outdated": "yellow", "waiting": "red", "invalid": "red"}
@@ -37,7 +37,7 @@ def explain(*, server: Server, ref: str, as_json: bool) -> None:
 
     Exit codes: 0 it is served, 1 it is not, 2 called wrongly.
     """
-    found = server.graph("GET", f"entities/{server.quoted(str(ref_of(ref)))}/explain")
+    found = server.graph("GET", entity_path(ref, "explain"))
     if as_json:
         print_json(found)
     elif is_terminal():

@@ -12,7 +12,7 @@ from rich.text import Text
 from app.cli.examples import examples
 from app.cli.output import console, is_terminal, note, print_json, print_table, printable
 from app.cli.server import Server
-from app.cli.server_options import ref_of, server_options
+from app.cli.server_options import entity_path, server_options
 
 LIMIT = 20
 PAGE = 500
@@ -50,7 +50,7 @@ def history(*, server: Server, ref: str, limit: int, as_json: bool) -> None:
     REF is [namespace/]name after kind and a colon. An entity that is gone has a history too.
     """
     found = list[Mapping[str, Any]]()
-    path, cursor = f"entities/{_quoted(ref)}/history", ""
+    path, cursor = entity_path(ref, "history"), ""
     while len(found) < limit:
         wanted: dict[str, Any] = {"limit": min(PAGE, limit - len(found)), "summary": "true"}
         page = server.graph("GET", path, wanted | ({"cursor": cursor} if cursor else {}))
@@ -86,7 +86,7 @@ def diff(*, server: Server, ref: str, since: str | None, until: str | None, as_j
     """
     moments = {"from": since, "to": until}
     parameters = {name: moment for name, moment in moments.items() if moment}
-    found = server.graph("GET", f"entities/{_quoted(ref)}/diff", parameters)
+    found = server.graph("GET", entity_path(ref, "diff"), parameters)
     if as_json:
         print_json(found)
         return
@@ -128,10 +128,6 @@ def undo(
         _print_undone(undone)
     if undone["skipped"]:
         raise click.exceptions.Exit(1)
-
-
-def _quoted(ref: str) -> str:
-    return Server.quoted(str(ref_of(ref)))
 
 
 def _change_row(change: Mapping[str, Any]) -> Sequence[Any]:

@@ -91,7 +91,7 @@ def preview(  # noqa: PLR0913 - one for each option
         raise click.UsageError(f"{len(files)} files differ, and at most {MAX_FILES} are previewed.")
     if not files:
         note("There is nothing that could be previewed.")
-    effect = server.preview(files)
+    effect = server.graph("POST", "preview", body={"files": files})
     prefix = tree.location(Path())[: -len(".")]
     FORMATS["json" if as_json else form](
         effect, lambda location: unquote(location.removeprefix(prefix))

@@ -73,7 +73,8 @@ def push(  # noqa: PLR0913 - one for each option
         **({"force": "true"} if force else {}),
         **({"onProblem": "skip"} if skip_invalid else {}),
     }
-    receipt = server.push(name, body, options)
+    path = f"sources/{server.quoted(name)}/entities"
+    receipt = server.graph("PUT" if base is None else "PATCH", path, options, body)
     if as_json:
         print_json(receipt)
         return

@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -49,6 +49,7 @@ _ERRORS: Mapping[int, type[CallboardError]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: ServiceUnavailableError,
 }
 _NEEDS_TOKEN = "it wants a token: give one with --token or in CALLBOARD_TOKEN"  # noqa: S105
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 
 @dataclass(slots=True)
@@ -98,29 +99,27 @@ class Server:
             items = self._call("POST", "/api/catalog/entities/by-refs", body).get("items", ())
             yield {ref for ref, item in zip(batch, items, strict=True) if item is not None}
 
-    def graph(
-        self, method: str, path: str, parameters: Mapping[str, Any] = {}, body: Any = None
-    ) -> Any:
-        """Call what only Callboard has: an endpoint below `/api/graph`."""
-        query = f"?{urlencode(parameters)}" if parameters else ""
-        return self._call(method, f"/api/graph/{path}{query}", body)
+    def graph(self, method: str, path: str, parameters: Parameters = (), body: Any = None) -> Any:
+        """Call what only Callboard has: an endpoint below `/api/graph`.
+
+        Answers its JSON, None if there is none; raises what it refuses.
+        """
+        return self._call(method, _graph_path(path, parameters), body)
 
     @staticmethod
     def quoted(text: str) -> str:
         """Write a text as one segment of a path."""
         return quote(text, safe="")
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call any endpoint and answer its JSON, None if there is none; raises what it refuses."""
-        return self._call(method, path, body)
-
-    def events(self, path: str, last_id: str = "") -> Iterator[Mapping[str, str]]:
-        """Yield the events of a stream, after `last_id`, until the server ends it."""
+    def events(
+        self, path: str, parameters: Parameters = (), last_id: str = ""
+    ) -> Iterator[Mapping[str, str]]:
+        """Yield the events of a stream below `/api/graph`, after `last_id`, until it ends."""
         if not self.token or self._is_signed_in:
             # A stream ends with its token, so the guest's is asked for anew each time.
             self._sign_in()
         headers = {"accept": "text/event-stream"} | ({"last-event-id": last_id} if last_id else {})
-        response = self._send("GET", path, headers=headers, is_stream=True)
+        response = self._send("GET", _graph_path(path, parameters), headers=headers, is_stream=True)
         try:
             if response.status != HTTPStatus.OK:
                 raise self._refused(response)
@@ -129,21 +128,6 @@ class Server:
             raise UpstreamError(self.url, why(error)) from error
         finally:
             response.close()
-
-    def preview(self, files: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Ask what changed files would do; needs a Callboard."""
-        found: Mapping[str, Any] = self._call("POST", "/api/graph/preview", {"files": files})
-        return found
-
-    def push(
-        self, name: str, body: Mapping[str, Any], options: Mapping[str, str]
-    ) -> Mapping[str, Any]:
-        """Push a source's entities, all of them or what differs; needs a Callboard."""
-        query = f"?{urlencode(options)}" if options else ""
-        path = f"/api/graph/sources/{quote(name, safe='')}/entities{query}"
-        method = "PATCH" if "base" in body else "PUT"
-        found: Mapping[str, Any] = self._call(method, path, body)
-        return found
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if not self.token and not self._is_signed_in:
@@ -260,3 +244,8 @@ def _message(data: bytes) -> str:
         return str(orjson.loads(data)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def _graph_path(path: str, parameters: Parameters) -> str:
+    query = f"?{urlencode(parameters)}" if parameters else ""
+    return f"/api/graph/{path}{query}"

@@ -60,6 +60,11 @@ def ref_of(text: str) -> EntityRef:
         raise click.BadParameter(str(error), param_hint="REF") from error
 
 
+def entity_path(ref: str, part: str) -> str:
+    """Answer where something about an entity is below `/api/graph`."""
+    return f"entities/{Server.quoted(str(ref_of(ref)))}/{part}"
+
+
 def open_server(address: str, token: str = "") -> Server:
     """Prepare to call the server at `address`, its base URL; nothing is sent yet."""
     parts = urlsplit(address)

@@ -11,7 +11,7 @@ from app.cli.examples import examples
 from app.cli.options import json_option
 from app.cli.output import is_terminal, note, print_json, print_table, printable
 from app.cli.server import Server
-from app.cli.server_options import ref_of, server_options
+from app.cli.server_options import entity_path, ref_of, server_options
 
 PAGE = 1000
 
@@ -41,7 +41,7 @@ def impact(*, server: Server, ref: str, types: str, depth: int | None, as_json: 
     That is what depends on it, the APIs that it provides and who consumes them, what it consists of
     and what belongs to it, over any number of steps.
     """
-    path = f"entities/{server.quoted(str(ref_of(ref)))}/impact"
+    path = entity_path(ref, "impact")
     asked = _given(types=types, depth=depth, limit=PAGE)
     found = server.graph("GET", path, asked)
     page = found

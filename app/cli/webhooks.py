@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import click
 from rich.text import Text
@@ -51,19 +50,19 @@ def webhooks(
             raise click.UsageError("--retry and --delete need the NAME of a webhook.")
         _print_states(server, as_json=as_json)
         return
-    path = f"/api/graph/webhooks/{quote(name, safe='')}/dead-letters"
+    path = f"webhooks/{server.quoted(name)}/dead-letters"
     for letter in retried:
-        server.call("POST", f"{path}/{letter}/retry")
+        server.graph("POST", f"{path}/{letter}/retry")
         note(f"{name}: {letter} will be tried once more")
     for letter in deleted:
-        server.call("DELETE", f"{path}/{letter}")
+        server.graph("DELETE", f"{path}/{letter}")
         note(f"{name}: {letter} is forgotten")
     if not (retried or deleted):
         _print_letters(server, path, as_json=as_json)
 
 
 def _print_states(server: Server, *, as_json: bool) -> None:
-    found = server.call("GET", "/api/graph/webhooks")["items"]
+    found = server.graph("GET", "webhooks")["items"]
     if as_json:
         print_json(found)
         return
@@ -89,7 +88,7 @@ def _print_letters(server: Server, path: str, *, as_json: bool) -> None:
     found = list[Mapping[str, Any]]()
     after: int | None = 0
     while after is not None:
-        page = server.call("GET", f"{path}?after={after}&limit={_PAGE}")
+        page = server.graph("GET", path, {"after": after, "limit": _PAGE})
         found += page["items"]
         after = page.get("next")
     if as_json:
