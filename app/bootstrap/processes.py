@@ -17,8 +17,8 @@ from typing import Any, Literal
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from app.bootstrap.catalog import configured_sources, join_catalog, pushed_sources
-from app.bootstrap.database import open_configured, open_patiently
+from app.bootstrap.catalog import Catalog, configured_sources, join_catalog, pushed_sources
+from app.bootstrap.database import connect, open_configured, open_patiently
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
 from app.bootstrap.webhooks import configured_webhooks, make_deliveries, webhook_secrets
@@ -26,7 +26,6 @@ from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.catalog.registered import RegisteredLocations
 from app.config import load_config
-from app.db.engine import Database
 from app.db.leases import Leases
 from app.logs import set_up_logging
 from app.serve.child import Child
@@ -170,9 +169,8 @@ def make_index(child: Child, source: Source) -> None:
     """Make the file that web processes start with, in a process whose memory nobody keeps."""
     settings = source.read()
     _log(settings)
-    with closing(
-        open_configured(settings.backend.database, settings.callboard.data_directory)
-    ) as database:
+    # Whoever wants it made has brought the schema up to date.
+    with closing(connect(settings.backend.database, settings.callboard.data_directory)) as database:
         join_catalog(settings, database).snapshots.make(WARM)
     child.ready()
 
@@ -203,30 +201,30 @@ def work(child: Child, source: Source) -> None:
         return
     with closing(database):
         catalog = join_catalog(settings, database, stop=child.stopping)
+        worker = make_worker(settings, catalog)
         deliveries = make_deliveries(settings, catalog, CollectorRegistry())
         thread = threading.Thread(
             target=deliveries.run, args=(child.stopping,), name="webhooks", daemon=True
         )
         thread.start()
         try:
-            make_worker(settings, database, child.stopping).run(child.stopping, child.ready)
+            worker.run(child.stopping, child.ready)
         finally:
             # What ends the worker ends its deliveries, too: both are started anew together.
             child.stopping.set()
             thread.join(STOPPING)
 
 
-def make_worker(settings: Settings, database: Database, stop: threading.Event) -> Worker:
-    """Join the background worker on an open database."""
-    catalog = join_catalog(settings, database, stop=stop)
+def make_worker(settings: Settings, catalog: Catalog) -> Worker:
+    """Join the background worker."""
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
     pushed = frozenset(source.source for source in pushed_sources(settings).values())
-    leases = Leases(database)
+    leases = Leases(catalog.database)
     service = SyncService(leases, catalog.ingest, sources, metrics.observe, pushed)
     registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
-        database,
+        catalog.database,
         service,
         catalog.ingest,
         restore=registered.restore,

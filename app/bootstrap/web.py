@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +53,7 @@ from app.graph.walk_routes import add_walk_routes
 from app.graph.webhook_routes import add_webhook_routes
 from app.graph.webhook_service import WebhookService
 from app.settings import Settings
+from app.sync.service import Source
 from app.sync.worker import FILES_EVERY
 from app.web.application import make_application
 from app.web.health import health_routes
@@ -152,21 +153,26 @@ def _graph_routes(settings: Settings, catalog: Catalog, barrier: Barrier) -> Blu
     add_past_routes(routes, past, sight)
     grounds = Grounds(catalog.snapshots, catalog.processor.kinds.reverse, past)
     add_walk_routes(routes, GraphQueries(grounds), sight)
-    add_explain_routes(routes, _explainer(settings, catalog), sight)
+    # Besides, this mounts repositories, so that files in them can be read here too.
+    sources = configured_sources(settings, catalog.processor.readers)
+    add_explain_routes(routes, _explainer(settings, catalog, sources), sight)
     feed = Feed(catalog.database, catalog.codec)
     add_change_routes(routes, ChangeStreams(feed, RecentChanges(catalog.database, catalog.codec)))
     webhooks = WebhookService(catalog.database, configured_webhooks(settings))
     add_webhook_routes(routes, webhooks, may)
-    _add_writing_routes(routes, settings, catalog, may)
+    add_preview_routes(
+        routes,
+        _previews(settings, catalog, sources),
+        PreviewAccess(may, release=version("callboard")),
+    )
+    add_source_routes(routes, _source_services(settings, catalog, sources, may))
     return routes
 
 
-def _add_writing_routes(
-    routes: Blueprint, settings: Settings, catalog: Catalog, may: Check
-) -> None:
+def _previews(
+    settings: Settings, catalog: Catalog, sources: Mapping[str, Source]
+) -> PreviewService:
     turns = max(1, settings.callboard.threads // 4)
-    # Besides, this mounts repositories, so that files in them can be read here too.
-    sources = configured_sources(settings, catalog.processor.readers)
     rehearsals = Rehearsals(
         catalog.database,
         catalog.ingest,
@@ -176,19 +182,21 @@ def _add_writing_routes(
         {name: source.ingestor for name, source in sources.items()},
         PreviewLimits(reading=DryRunLimits(turns=turns)),
     )
-    preview = PreviewService(rehearsals, catalog.snapshots)
-    add_preview_routes(routes, preview, PreviewAccess(may, release=version("callboard")))
+    return PreviewService(rehearsals, catalog.snapshots)
+
+
+def _source_services(
+    settings: Settings, catalog: Catalog, sources: Mapping[str, Source], may: Check
+) -> SourceServices:
     pushes = PushService(
         catalog.writer, catalog.stitcher, catalog.processor, pushed_sources(settings)
     )
     names = frozenset({*sources, *(source.source for source in pushes.sources.values())})
-    known = Sources(catalog.writer, names)
-    add_source_routes(routes, SourceServices(pushes, known, may))
+    return SourceServices(pushes, Sources(catalog.writer, names), may)
 
 
-def _explainer(settings: Settings, catalog: Catalog) -> Explainer:
+def _explainer(settings: Settings, catalog: Catalog, sources: Mapping[str, Source]) -> Explainer:
     processor = catalog.processor
-    sources = configured_sources(settings, processor.readers)
     schedule = Schedule(
         {name: source.every for name, source in sources.items()},
         settings.catalog.processing_interval,

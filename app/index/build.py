@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from app.index.arrays import U32, U64, Mask, Places, spans
+from app.index.arrays import U32, U64, Places, spans
 from app.index.base import Base, Entities, Groups, Spellings
 from app.index.blobs import Rows, unpack_many
 from app.index.text import utf8
+from app.model.batching import batches
 
 _CHUNK = 4096
 _SHARDS = 16
@@ -39,8 +40,7 @@ def build(rows: Iterable[IndexRow], *, waiting: int = _MANY_ROWS) -> Base:
     ids: list[int] = []
     refs: list[bytes] = []
     uids: list[bytes] = []
-    stream = iter(rows)
-    while chunk := list(islice(stream, _CHUNK)):
+    for chunk in batches(rows, _CHUNK):
         chunk_ids, chunk_refs, chunk_uids, blobs = zip(*chunk, strict=True)
         ids.extend(chunk_ids)
         refs.extend(map(utf8, chunk_refs))
@@ -49,8 +49,11 @@ def build(rows: Iterable[IndexRow], *, waiting: int = _MANY_ROWS) -> Base:
     return pile.sorted(Entities.of(ids, refs, uids))
 
 
-def rebuild(base: Base, gone: Mask, rows: Sequence[IndexRow]) -> Base:
-    """Make a base without the entities marked as `gone`, and with `rows`."""
+def rebuild(base: Base, changes: Mapping[int, IndexRow | None]) -> Base:
+    """Make a base in which some entities, by id, are as given; None for those that are gone."""
+    gone = np.zeros(base.entities.size, np.bool_)
+    gone[[owner for owner in changes if owner < len(gone)]] = True
+    rows = [row for row in changes.values() if row is not None]
     edges = base.keys.searchsorted(np.arange(_SHARDS, dtype=np.uint64) << _SHARD_SHIFT).tolist()
     fresh = _by_shard(unpack_many([row.id for row in rows], [row.terms for row in rows]))
     parts = [

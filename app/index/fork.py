@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from app.index.answers import Answers
 from app.index.base import Base
 from app.index.build import IndexRow, rebuild
@@ -38,7 +36,7 @@ class Fork:
         rows = {**self.rows, **dict(changes)}
         library = Library(self.room, Wanted())
         if len(rows) > max(OVERLAY_LEAST, len(self.base.entities.all) // OVERLAY_SHARE):
-            return Answers(self._rebuilt(rows), Overlay(), library)
+            return Answers(rebuild(self.base, rows), Overlay(), library)
         overlay = Overlay()
         for owner, row in rows.items():
             overlay.put(owner, row)
@@ -51,8 +49,3 @@ class Fork:
             if facet.patches.keys() <= rows.keys():
                 library.facets[name] = facet
         return Answers(self.base, overlay, library)
-
-    def _rebuilt(self, rows: Mapping[int, IndexRow | None]) -> Base:
-        gone = np.zeros(self.base.entities.size, np.bool_)
-        gone[[owner for owner in rows if owner < len(gone)]] = True
-        return rebuild(self.base, gone, [row for row in rows.values() if row is not None])

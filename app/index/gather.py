@@ -8,7 +8,7 @@ their present values become the column's patches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from app.index.base import Base
 from app.index.columns import Values
 from app.index.searches import ColumnSearch, FacetSearch
 from app.index.terms import NOT_WALKED, comparable, identity_pairs, index_rows
+from app.model.batching import batches
 
 Document: TypeAlias = Mapping[str, Any]
 LoadDocuments: TypeAlias = Callable[[Sequence[int]], Iterable[tuple[int, Document]]]
@@ -119,8 +120,7 @@ def _read(
     """Let each search note what the documents it wants have; return what they have for the last."""
     values: dict[int, Values] = {}
     who = [(search, frozenset(ids.tolist())) for search, ids in wanted]
-    stream = iter(sorted(frozenset().union(*(ids for _, ids in who))))
-    while batch := list(islice(stream, _BATCH)):
+    for batch in batches(sorted(frozenset().union(*(ids for _, ids in who))), _BATCH):
         for owner, document in load(batch):
             for search, ids in who:
                 if owner in ids:

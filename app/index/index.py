@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from threading import Condition, Lock, RLock
 from typing import Any
 
-import numpy as np
 from pyroaring import BitMap, FrozenBitMap
 
 from app.index.answers import Answers
@@ -183,12 +182,8 @@ class EntityIndex:
                 rows = dict(old.overlay.rows)
                 present = old.library.present()
                 seq = self._seq
-            gone = np.zeros(old.base.entities.size, np.bool_)
-            inside = [owner for owner in rows if owner < len(gone)]
-            gone[inside] = True
-            base = rebuild(old.base, gone, [row for row in rows.values() if row])
             library = Library(self._column_room, self._kept)
-            fresh = Answers(base, Overlay(), library)
+            fresh = Answers(rebuild(old.base, rows), Overlay(), library)
             self._fill(fresh, present, old)
             with self._lock:
                 if self._answers is not old:  # loaded anew meanwhile
