@@ -23,9 +23,9 @@ from app.catalog.lint_rules import (
     UNKNOWN_FIELD,
     UNKNOWN_KIND,
     Complaint,
-    pointer_to,
 )
 from app.index.terms import DuplicateKeysError, encode_terms
+from app.model.json_pointer import pointer_to
 from app.model.kinds import Kind, KindRegistry
 from app.model.policies import check_fields
 from app.model.schemas import ENTITY

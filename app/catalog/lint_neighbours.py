@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.catalog.lint_rules import MISSING_TARGET, PLACEHOLDER, Complaint, pointer_to
+from app.catalog.lint_rules import MISSING_TARGET, PLACEHOLDER, Complaint
 from app.errors import CallboardError, InputError, NotFoundError
 from app.model import documents
 from app.model.entity import Entity
+from app.model.json_pointer import pointer_to
 from app.scm.addresses import is_url
 from app.scm.files import FileReader, read_regular
 from app.scm.globs import has_magic

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.catalog.lint_entities import dotted
-from app.catalog.lint_rules import REFERENCE, WRONG_KIND, Complaint, pointer_to
+from app.catalog.lint_rules import REFERENCE, WRONG_KIND, Complaint
+from app.model.json_pointer import pointer_to
 from app.model.kinds import BUILTIN_KINDS, Kind
 from app.model.processing_error import ProcessingError
 from app.model.ref import EntityRef

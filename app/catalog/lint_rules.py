@@ -84,8 +84,3 @@ class Finding:
     line: int = 0
     column: int = 0
     ref: str = ""
-
-
-def pointer_to(*parts: object) -> str:
-    """Write a JSON pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

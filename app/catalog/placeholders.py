@@ -15,6 +15,7 @@ import orjson
 
 from app.errors import CallboardError, InputError
 from app.model import documents
+from app.model.json_pointer import pointer_to
 from app.model.yaml_wording import Fault
 from app.scm.addresses import is_url
 from app.scm.readers import Readers
@@ -64,10 +65,7 @@ class Placeholders:
             if len(value) > 1 or key not in KEYS:
                 return value
             return self._resolve(key, target, f"{pointer}/{key}")
-        return {
-            key: self.fill(item, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
-            for key, item in value.items()
-        }
+        return {key: self.fill(item, pointer + pointer_to(key)) for key, item in value.items()}
 
     def _resolve(self, key: str, target: Any, pointer: str) -> Any:
         kind, _, base = self.base.partition(":")

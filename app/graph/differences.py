@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.model.json_pointer import pointer_to
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -24,7 +26,7 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[Differen
     """
     if isinstance(before, dict) and isinstance(after, dict):
         for key in (*before, *(key for key in after if key not in before)):
-            below = f"{pointer}/{_escaped(key)}"
+            below = pointer + pointer_to(key)
             if key not in after:
                 yield Difference(below, "remove", before=before[key])
             elif key not in before:
@@ -36,7 +38,3 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[Differen
             yield from differences(*pair, f"{pointer}/{number}")
     elif before != after or type(before) is not type(after):
         yield Difference(pointer, "replace", before, after)
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

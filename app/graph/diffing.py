@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
+from app.model.json_pointer import pointer_to
+
 Operation: TypeAlias = Literal["added", "removed", "changed"]
 LEFT_OUT = frozenset({"/metadata/etag"})
 UNORDERED = frozenset({"/relations", "/metadata/tags"})
@@ -71,7 +73,7 @@ def _between_objects(
     at: str, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[Difference]:
     for key in sorted(before.keys() | after.keys()):
-        below = f"{at}/{_escaped(key)}"
+        below = at + pointer_to(key)
         if below in LEFT_OUT:
             continue
         if key not in after:
@@ -149,7 +151,3 @@ def _may_become(old: Any, new: Any) -> bool:
 
 def _written(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

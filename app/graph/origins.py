@@ -11,6 +11,7 @@ from app.catalog.processing import LOCATION, ORIGIN
 from app.catalog.stitching import ORPHAN_ANNOTATION
 from app.model import documents
 from app.model.entity import Entity
+from app.model.json_pointer import pointer_to
 from app.model.kinds import KindRegistry
 from app.model.policies import REJECTED_URL, VIEW_URL, ref_text
 from app.model.processing_error import ProcessingError
@@ -67,7 +68,7 @@ class AuthorsText:
                 return 0, 0
         if found != value and not _is_sorted(found, value) and not _is_placeholder(found):
             return 0, 0
-        return documents.position_in(self.text, self.document.line, pointer_to(path))
+        return documents.position_in(self.text, self.document.line, pointer_to(*path))
 
 
 def _is_sorted(written: Any, served: Any) -> bool:
@@ -88,7 +89,7 @@ def field_origins(
     `emitted` is the content it was made from: what its author wrote, processed.
     """
     for count, (path, value) in enumerate(_fields(served)):
-        pointer = pointer_to(path)
+        pointer = pointer_to(*path)
         why = _added(path, value, served, emitted)
         if why:
             yield FieldOrigin(pointer, CALLBOARD, why)
@@ -159,7 +160,7 @@ def relation_pointers(kinds: KindRegistry, data: Mapping[str, Any]) -> dict[tupl
             relations = relations_by((rule,), {"metadata": data["metadata"], "spec": spec})
             if isinstance(relations, ProcessingError):
                 continue
-            pointer = pointer_to(["spec", *path, *([place] if several else [])])
+            pointer = pointer_to("spec", *path, *([place] if several else []))
             for relation in relations:
                 found.setdefault((relation.type, str(relation.target)), pointer)
     return found
@@ -169,8 +170,3 @@ def _inside(value: Any, path: Sequence[str]) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def pointer_to(path: Sequence[str | int]) -> str:
-    """Write a path as a JSON pointer."""
-    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)

@@ -11,20 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import orjson
-
 from app.catalog.causes import cause
 from app.catalog.claims import Claims
 from app.catalog.clashes import conflict
 from app.catalog.emission import Counts, Parent
 from app.catalog.processing import Processor
+from app.catalog.run_log import record_run
 from app.catalog.runs import BATCH
 from app.catalog.stitching import Stitcher
 from app.catalog.store import EmissionRow
 from app.catalog.writing import GraphWriter
 from app.db.statements import Statements
 from app.errors import CallboardError, ConflictError, NotAllowedError, NotFoundError
-from app.graph.push_store import PushRow, PushStore, RunRow
+from app.graph.push_store import PushRow, PushStore
 from app.graph.pushing import PREFIX, Checked, Push, PushedSource, PushProblem, check_push
 from app.model.batching import batches
 from app.model.uid import new_uid
@@ -132,7 +131,7 @@ class PushService:
             claims.store.ask_for(locations, new_uid(), claims.now)
             changed = self.stitcher.stitch_in(claims.store, marked)
             store.save(row)
-            store.record(_run(source, row.at, counts))
+            record_run(claims.store.sql, new_uid(), source.source, row.at, counts.as_dict())
         conflicts = [conflict(emission, place).problem.message for emission, place in claims.lost]
         return Receipt(
             source.source,
@@ -169,16 +168,8 @@ class PushService:
 
     def _record_failure(self, source: PushedSource, started: datetime, error: str) -> None:
         with self.writer.database.begin() as connection:
-            store = PushStore(Statements.on(connection))
-            store.record(_run(source, started, Counts(), error))
-
-
-def _run(
-    source: PushedSource, started: datetime | str, counts: Counts, error: str | None = None
-) -> RunRow:
-    written = orjson.dumps(counts.as_dict() if error is None else {}).decode()
-    state = "done" if error is None else "failed"
-    return RunRow(new_uid(), source.source, state, started, datetime.now(UTC), written, error)
+            sql = Statements.on(connection)
+            record_run(sql, new_uid(), source.source, started, {}, error)
 
 
 def _is_known(push: Push, digest: str, known: PushRow | None) -> bool:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.db import tables
-from app.db.statements import Statements
+from app.db.instants import read_instant
+from app.db.statements import Row, Statements
 
 _RUN = "r.id, r.source, r.state, r.started_at, r.finished_at, r.counts, r.error"
 
@@ -19,7 +20,7 @@ class PushRow(NamedTuple):
     version: int
     digest: str
     actor: str
-    at: datetime | str
+    at: datetime
 
 
 class RunRow(NamedTuple):
@@ -28,8 +29,8 @@ class RunRow(NamedTuple):
     id: str
     source: str
     state: str
-    started_at: datetime | str
-    finished_at: datetime | str | None
+    started_at: datetime
+    finished_at: datetime | None
     counts: str
     error: str | None
 
@@ -44,12 +45,12 @@ class PushStore:
         """Answer what a source pushed last."""
         sql = "SELECT source, version, digest, actor, at FROM push WHERE source = ?"
         row = self.sql.row(sql, source)
-        return PushRow(*row) if row else None
+        return _push(row) if row else None
 
     def pushes(self) -> dict[str, PushRow]:
         """Answer what every source pushed last."""
         rows = self.sql.rows("SELECT source, version, digest, actor, at FROM push")
-        return {row[0]: PushRow(*row) for row in rows}
+        return {row[0]: _push(row) for row in rows}
 
     def save(self, push: PushRow) -> None:
         """Remember what a source pushed."""
@@ -60,11 +61,6 @@ class PushStore:
             conflict="(source) DO UPDATE SET version = excluded.version, "
             "digest = excluded.digest, actor = excluded.actor, at = excluded.at",
         )
-
-    def record(self, run: RunRow) -> None:
-        """Record a push as a run of its source."""
-        names = ["id", "source", "state", "started_at", "finished_at", "counts", "error"]
-        self.sql.insert(tables.run, names, [run])
 
     def counts(self) -> dict[str, int]:
         """Count the entities that every source holds, Locations below it included."""
@@ -79,4 +75,13 @@ class PushStore:
             f"WHERE {test} GROUP BY source) l ON l.source = r.source AND l.last = r.started_at "
             f"WHERE r.{test} ORDER BY r.id"
         )
-        return {row[1]: RunRow(*row) for row in self.sql.rows(sql)}
+        return {row[1]: _run(row) for row in self.sql.rows(sql)}
+
+
+def _push(row: Row) -> PushRow:
+    return PushRow._make((*row[:4], read_instant(row[4])))
+
+
+def _run(row: Row) -> RunRow:
+    started, finished = read_instant(row[3]), row[4] and read_instant(row[4])
+    return RunRow._make((*row[:3], started, finished, *row[5:]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import orjson
 
-from app.db import tables
 from app.db.instants import read_instant
 from app.db.statements import Statements
 
@@ -44,20 +43,3 @@ class RunStore:
             said = orjson.loads(counts)
             if state != "done" or said.get("written") or said.get("removed"):
                 yield RunRow(run_id, read_instant(started), finished and read_instant(finished))
-
-    def record(self, run: RunRow, source: str, counts: Mapping[str, int]) -> None:
-        """Record a run that is over."""
-        self.sql.insert(
-            tables.run,
-            ["id", "source", "state", "started_at", "finished_at", "counts"],
-            [
-                (
-                    run.id,
-                    source,
-                    "done",
-                    run.started_at,
-                    run.finished_at,
-                    orjson.dumps(counts).decode(),
-                )
-            ],
-        )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.catalog.writing import GraphWriter
-from app.db.instants import read_instant
 from app.errors import NotFoundError
 from app.graph.push_store import PushRow, PushStore, RunRow
 from app.graph.pushing import PREFIX
@@ -78,7 +76,9 @@ def source_json(source: SourceState) -> dict[str, Any]:
         "entities": source.entities,
         "lastRun": _run(source.run) if source.run else None,
         "lastPush": _push(source.push) if source.push else None,
-        "lastError": {"message": error.error or "", "at": _at(error.started_at)} if error else None,
+        "lastError": {"message": error.error or "", "at": error.started_at.isoformat()}
+        if error
+        else None,
     }
 
 
@@ -91,16 +91,12 @@ def _run(run: RunRow) -> Mapping[str, Any]:
     return {
         "id": run.id,
         "state": run.state,
-        "startedAt": _at(run.started_at),
-        "finishedAt": None if run.finished_at is None else _at(run.finished_at),
+        "startedAt": run.started_at.isoformat(),
+        "finishedAt": None if run.finished_at is None else run.finished_at.isoformat(),
         "counts": orjson.loads(run.counts),
         "error": run.error,
     }
 
 
 def _push(push: PushRow) -> Mapping[str, Any]:
-    return {"version": push.version, "at": _at(push.at), "actor": push.actor}
-
-
-def _at(moment: datetime | str) -> str:
-    return read_instant(moment).isoformat()
+    return {"version": push.version, "at": push.at.isoformat(), "actor": push.actor}

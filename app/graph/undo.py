@@ -19,6 +19,7 @@ from app.catalog.causes import Trigger, called_by
 from app.catalog.change_store import ChangeRow, ChangeStore
 from app.catalog.claims import Claims
 from app.catalog.restoring import Restoring, authored
+from app.catalog.run_log import record_run
 from app.catalog.stitching import Stitcher
 from app.catalog.store import GraphStore
 from app.catalog.writing import GraphWriter
@@ -158,8 +159,7 @@ class Undo:
                 self._carry_out(claims, plan, trigger, name)
                 gone = sum(step.operation == "delete" for step in plan.steps)
                 counts = {"written": len(plan.steps) - gone, "removed": gone}
-                row = RunRow(run_id, started, datetime.now(UTC))
-                RunStore(claims.store.sql).record(row, name, counts)
+                record_run(claims.store.sql, run_id, name, started, counts)
             return plan.json(is_dry_run=False, run=run)
 
         return self._once_settled(attempt)

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import jsonschema_rs
 
+from app.model.json_pointer import pointer_to
+
 _DEEPEST = 300
 
 
@@ -50,8 +52,7 @@ class _Spot:
 
     def down(self, schema: Any, value: Any, key: object) -> _Spot:
         """Go to a part of the value."""
-        step = str(key).replace("~", "~0").replace("/", "~1")
-        spot = replace(self, schema=schema, value=value, at=f"{self.at}/{step}")
+        spot = replace(self, schema=schema, value=value, at=self.at + pointer_to(key))
         return replace(spot, depth=self.depth + 1)
 
     def under(self, schema: Any) -> _Spot:

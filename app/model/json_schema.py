@@ -13,6 +13,7 @@ import jsonschema_rs
 
 from app.errors import ConfigError
 from app.model.ajv import SchemaError, first_error
+from app.model.json_pointer import pointer_to
 
 
 class CompiledSchema:
@@ -44,11 +45,7 @@ class CompiledSchema:
         if found:
             return found
         for error in self._validator.iter_errors(value):
-            parts = (
-                str(part).replace("~", "~0").replace("/", "~1") for part in error.instance_path
-            )
-            pointer = "".join(f"/{part}" for part in parts)
-            return SchemaError(pointer, error.message)
+            return SchemaError(pointer_to(*error.instance_path), error.message)
         return None
 
     def _retrieve(self, uri: str) -> Any:

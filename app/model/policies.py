@@ -13,6 +13,7 @@ from typing import Any
 from app.model import formats
 from app.model.ajv import first_error
 from app.model.formats import Format, is_key, is_label_value, is_non_empty, is_tag, is_url
+from app.model.json_pointer import pointer_to
 from app.model.processing_error import ProcessingError
 from app.model.ref import DEFAULT_NAMESPACE
 from app.model.schemas import ENTITY, ENVELOPE
@@ -171,7 +172,7 @@ def _schema_error(data: Mapping[str, Any]) -> ProcessingError | None:
 def _field_errors(data: Mapping[str, Any]) -> Iterator[ProcessingError]:
     for name in data:
         if name not in _ROOT_FIELDS:
-            yield ProcessingError("Error", f"Unknown field {name}", _pointer(name))
+            yield ProcessingError("Error", f"Unknown field {name}", pointer_to(name))
     for name, path, value, rule in _formatted_fields(data):
         if value is None:
             yield ProcessingError("Error", f"{name} must have a value", path)
@@ -192,11 +193,11 @@ def _formatted_fields(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, 
     namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
     yield "metadata.namespace", "/metadata/namespace", namespace, formats.NAMESPACE
     for key, value in metadata.get("labels", {}).items():
-        path = _pointer("metadata", "labels", key)
+        path = pointer_to("metadata", "labels", key)
         yield f"labels.{key}", path, key, formats.KEY
         yield f"labels.{key}", path, value, formats.LABEL_VALUE
     for key in metadata.get("annotations", {}):
-        yield f"annotations.{key}", _pointer("metadata", "annotations", key), key, formats.KEY
+        yield f"annotations.{key}", pointer_to("metadata", "annotations", key), key, formats.KEY
     for index, tag in enumerate(metadata.get("tags", ())):
         yield f"tags.{index}", f"/metadata/tags/{index}", tag, formats.TAG
     for index, link in enumerate(metadata.get("links", ())):
@@ -208,7 +209,3 @@ def _formatted_fields(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, 
             if name in link:
                 path = f"/metadata/links/{index}/{name}"
                 yield f"links.{index}.{name}", path, link[name], rule
-
-
-def _pointer(*parts: str) -> str:
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from app.catalog.emission import Counts, Flaw
 from app.catalog.ingest import Ingest
+from app.catalog.run_log import record_run
 from app.catalog.runs import Report, StoppedError
 from app.db.engine import Database
 from app.db.holders import is_gone
@@ -96,9 +97,7 @@ class SyncService:
         started_at = datetime.now(UTC)
         report = self.ingest.forget_source(name, lease.check)
         with self.database.begin() as connection:
-            store = SyncStore(Statements.on(connection))
-            for source, run_id in report.runs.items():
-                store.record_run(run_id, source, started_at, report.counts.as_dict())
+            record_report(Statements.on(connection), report, started_at)
         lease.ended()
         log.info("source evicted", extra=fields(source=name, removed=report.counts.removed))
 
@@ -202,6 +201,12 @@ class SyncService:
 def lease_of(source: str) -> str:
     """Name the lease that whoever runs a source holds."""
     return f"source {source}"
+
+
+def record_report(sql: Statements, report: Report, started_at: datetime) -> None:
+    """Record what was written without a run that was planned: one for each source."""
+    for source, run_id in report.runs.items():
+        record_run(sql, run_id, source, started_at, report.counts.as_dict())
 
 
 def log_flaws(flaws: list[Flaw]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import orjson
 
@@ -48,15 +48,6 @@ class SyncStore:
             "WHERE state = 'running' AND source = ANY(?)",
             now, list(sources),
         )  # fmt: skip
-
-    def record_run(
-        self, run_id: str, source: str, started_at: datetime, counts: Mapping[str, int]
-    ) -> None:
-        """Record a run that is over: what was read of a source at somebody's request."""
-        now = datetime.now(UTC)
-        row = (run_id, source, "done", started_at, now, orjson.dumps(counts).decode())
-        columns = ["id", "source", "state", "started_at", "finished_at", "counts"]
-        self.sql.insert(tables.run, columns, [row])
 
     def forget_runs(self, before: datetime, limit: int) -> int:
         """Remove the rows of some runs that ended long ago; answer how many those were."""

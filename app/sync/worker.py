@@ -34,7 +34,7 @@ from app.errors import CallboardError
 from app.logs import fields
 from app.model.uid import new_uid
 from app.sync.scheduler import JITTER_SHARE, Due, Scheduler
-from app.sync.service import LONGEST_GRACE, SyncService, lease_of, log_flaws
+from app.sync.service import LONGEST_GRACE, SyncService, lease_of, log_flaws, record_report
 from app.sync.store import SyncStore
 
 log = logging.getLogger(__name__)
@@ -216,9 +216,7 @@ class Worker:
         counts = report.counts
         if counts.written or counts.removed or report.stitched:
             with self.database.begin() as connection:
-                store = SyncStore(Statements.on(connection))
-                for source, run_id in report.runs.items():
-                    store.record_run(run_id, source, started_at, counts.as_dict())
+                record_report(Statements.on(connection), report, started_at)
 
     def _look_around(self, scheduler: Scheduler) -> None:
         """Find what other workers left undone, and what they have no time for."""
