@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ sqlite3.register_adapter(datetime, lambda moment: moment.astimezone(UTC).isoform
 
 # How long a writer waits for another one (milliseconds) before it gives up.
 BUSY_TIMEOUT_MS = 30_000
+# How long a process waits before it tries again to switch a new file to WAL (seconds).
+SWITCH_PAUSE = 0.01
 # Rows hold ready JSON of some kilobytes: in large pages little room is left over beside them.
 PAGE_SIZE = 32_768
 WAL_BYTES = 8 * 1024 * 1024
@@ -177,10 +180,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 def configure_sqlite(connection: sqlite3.Connection) -> None:
     """Set what every connection to our file needs; also used for held raw connections."""
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    _keep_a_write_ahead_log(connection)
     for pragma in (
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        f"page_size = {PAGE_SIZE}",
-        "journal_mode = WAL",
         f"journal_size_limit = {WAL_BYTES}",
         f"wal_autocheckpoint = {WAL_BYTES // PAGE_SIZE}",
         "synchronous = NORMAL",
@@ -190,6 +193,20 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_a_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL; SQLite refuses at once while another process does the same."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    is_switched = False
+    while not is_switched:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            is_switched = True
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(SWITCH_PAUSE)
 
 
 def _postgres_engine(url: URL) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -164,6 +165,24 @@ def test_every_connection_to_a_file_is_prepared_alike(tmp_path):
         assert pooled.row("PRAGMA foreign_keys") == (1,)
     held.close()
     database.close()
+
+
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path):
+    together = threading.Barrier(6)
+
+    def open_file(path):
+        together.wait(timeout=10)
+        file = open_database(f"sqlite:///{path}")
+        with file.snapshot() as connection:
+            mode = Statements.on(connection).row("PRAGMA journal_mode")[0]
+        file.close()
+        return mode
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        for turn in range(60):
+            path = tmp_path / f"{turn}.sqlite"
+            modes = list(pool.map(open_file, [path] * together.parties))
+            assert modes == ["wal"] * together.parties
 
 
 def test_every_connection_to_postgres_is_prepared_alike(fresh_postgres):
