@@ -32,6 +32,7 @@ from app.serve.child import Child
 from app.serve.listening import listen_shares
 from app.serve.process import ChildSpec, Process
 from app.serve.supervisor import Supervisor
+from app.serve.tuning import prepare_reading
 from app.serve.web import WebSettings, run_web
 from app.settings import PostgresDatabase, Settings, StaticAccess, read_settings
 from app.sync.service import SyncService
@@ -194,6 +195,7 @@ def work(child: Child, source: Source) -> None:
     """Run the background worker."""
     settings = source.read()
     _log(settings)
+    prepare_reading()
     database = open_patiently(
         settings.backend.database, settings.callboard.data_directory, child.stopping
     )

@@ -22,6 +22,7 @@ from app.cli.options import Configuration, data_options, json_option, verbose_op
 from app.cli.output import note
 from app.db.leases import LeaseLostError, Leases
 from app.errors import CallboardError
+from app.serve.tuning import prepare_reading
 from app.settings import Settings
 from app.sync.service import Source, SyncService
 
@@ -65,6 +66,7 @@ def ingest(  # noqa: PLR0913 - one for each option
 
     Exit codes: 0 all is well, 1 there are problems, 2 called wrongly, 130 it was stopped.
     """
+    prepare_reading()
     settings = configuration.settings()
     stop = threading.Event()
     started = time.monotonic()

@@ -33,7 +33,8 @@ BUSY_TIMEOUT_MS = 30_000
 SWITCH_PAUSE = 0.01
 # Rows hold ready JSON of some kilobytes: in large pages little room is left over beside them.
 PAGE_SIZE = 32_768
-WAL_BYTES = 8 * 1024 * 1024
+# A large ingestion changes the same pages again and again: what is in the log is written once.
+WAL_BYTES = 32 * 1024 * 1024
 MMAP_SIZE = 1 << 31
 
 
@@ -176,6 +177,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver must not begin transactions by itself: `begin()` and `snapshot()` do.
     connection.isolation_level = None
     configure_sqlite(connection)
+    # Transactions change many pages; what does not fit is written before the end, and read again.
+    connection.execute("PRAGMA cache_size = -16384")
 
 
 def configure_sqlite(connection: sqlite3.Connection) -> None:
