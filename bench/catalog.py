@@ -192,13 +192,19 @@ def measure_refresh(port: int, folder: Path, revision_annotation: str) -> None:
     try:
         for turn in range(5):
             revision = f"bench-{os.getpid()}-{turn}"
-            old = f"{revision_annotation}: r0"
-            path.write_text(original.replace(old, f"{revision_annotation}: {revision}", 1))
+            changed, number = re.subn(
+                rf'({revision_annotation}: )"?r0"?', rf"\1{revision}", original, count=1
+            )
+            if not number:
+                raise SystemExit(f"{path} has no annotation {revision_annotation}: r0")
+            path.write_text(changed)
             started = time.perf_counter()
             ref = f"location:default/corpus-{path.stem}"
             post(port, "/api/catalog/refresh", {"entityRef": ref})
             count = f"{query}{revision_annotation}={revision}"
             while not json.loads(get(port, count))["totalItems"]:
+                if time.perf_counter() - started > 30:
+                    raise SystemExit(f"a change of {path} was not to be seen within 30 s")
                 time.sleep(0.02)
             times.append(time.perf_counter() - started)
     finally:
