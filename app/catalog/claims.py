@@ -152,16 +152,17 @@ class Claims:
 
     def _carry_out(self, plan: _Plan, parent: Parent) -> None:
         store, pack = self.store, self.pack
-        store.set_claimed(plan.unclaim, claimed=False)
-        store.update_emissions(plan.updates, pack)
-        store.insert_emissions(parent, plan.inserts, pack, self.now)
-        store.delete_emissions(plan.adopted)
-        if plan.locations:
-            # What it says decides what is read, so it is read whether or not that changed.
-            store.forget_fingerprints(plan.locations)
-        self._write_problems(plan, parent)
-        self._write_edges(plan)
-        store.mark_dirty(plan.causes)
+        with store.sql.together():
+            store.set_claimed(plan.unclaim, claimed=False)
+            store.update_emissions(plan.updates, pack)
+            store.insert_emissions(parent, plan.inserts, pack, self.now)
+            store.delete_emissions(plan.adopted)
+            if plan.locations:
+                # What it says decides what is read, so it is read whether or not that changed.
+                store.forget_fingerprints(plan.locations)
+            self._write_problems(plan, parent)
+            self._write_edges(plan)
+            store.mark_dirty(plan.causes)
 
     def pack(self, document: bytes | None) -> bytes | None:
         """Pack a document, if there is one."""

@@ -203,33 +203,34 @@ class Stitcher:
         new = [(seq, f) for seq, f in numbered if f.ref_id not in served]
         known = [(seq, f) for seq, f in numbered if f.ref_id in served]
         anchors = ChangeStore(store.sql, self.codec).anchors([f.ref_id for _, f in known])
-        store.insert_entities(
-            [(f.ref_id, f.etag, seq, f.document) for seq, f in new],
-            [(f.ref_id, f.uid, f.terms) for _, f in new],
-        )
-        store.update_entities(
-            [(f.etag, seq, f.document, f.ref_id) for seq, f in known],
-            [(f.terms, f.ref_id) for _, f in known],
-        )
-        store.delete_entities(gone)
-        store.log(
-            [
-                (
-                    seq,
-                    f.ref_id,
-                    "update" if f.ref_id in served else "create",
-                    f.etag,
-                    *pack_change(self.codec, f.document, anchors.get(f.ref_id)),
-                    causes[f.ref_id],
-                    now,
-                )
-                for seq, f in numbered
-            ]
-            + [
-                (seq, ref_id, "delete", served[ref_id][1], None, None, causes[ref_id], now)
-                for seq, ref_id in enumerate(gone, first + len(finals))
-            ]
-        )
+        with store.sql.together():
+            store.insert_entities(
+                [(f.ref_id, f.etag, seq, f.document) for seq, f in new],
+                [(f.ref_id, f.uid, f.terms) for _, f in new],
+            )
+            store.update_entities(
+                [(f.etag, seq, f.document, f.ref_id) for seq, f in known],
+                [(f.terms, f.ref_id) for _, f in known],
+            )
+            store.delete_entities(gone)
+            store.log(
+                [
+                    (
+                        seq,
+                        f.ref_id,
+                        "update" if f.ref_id in served else "create",
+                        f.etag,
+                        *pack_change(self.codec, f.document, anchors.get(f.ref_id)),
+                        causes[f.ref_id],
+                        now,
+                    )
+                    for seq, f in numbered
+                ]
+                + [
+                    (seq, ref_id, "delete", served[ref_id][1], None, None, causes[ref_id], now)
+                    for seq, ref_id in enumerate(gone, first + len(finals))
+                ]
+            )
 
 
 def content_hash(data: Mapping[str, Any]) -> str:

@@ -325,16 +325,16 @@ class GraphStore:
     ) -> tuple[list[tuple[int, str, str]], list[tuple[int, str, str]]]:
         """Answer (outgoing, incoming) edges of refs: whose, the type as written, the peer's ref."""
         outgoing = self.sql.rows(
-            "SELECT r.origin, r.type, p.ref FROM relation r JOIN ref p ON p.id = r.target "
-            "WHERE r.origin = ANY(?)",
-            ids,
+            "SELECT origin, type, target FROM relation WHERE origin = ANY(?)", ids
         )
         incoming = self.sql.rows(
-            "SELECT r.target, r.type, p.ref FROM relation r JOIN ref p ON p.id = r.origin "
-            "WHERE r.target = ANY(?)",
-            ids,
+            "SELECT target, type, origin FROM relation WHERE target = ANY(?)", ids
         )
-        return outgoing, incoming
+        refs = self.refs({edge[2] for edge in (*outgoing, *incoming)})
+        return (
+            [(mine, kind, refs[peer]) for mine, kind, peer in outgoing],
+            [(mine, kind, refs[peer]) for mine, kind, peer in incoming],
+        )
 
     # -- stitching --------------------------------------------------------------------------------
 

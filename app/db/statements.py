@@ -8,7 +8,8 @@ membership test (`x = ANY(?)` takes a list on both) and bulk writing, for which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -57,6 +58,19 @@ class Statements:
         rows = rows if isinstance(rows, list) else list(rows)
         if rows:
             self._write_many(_update_sql(table, tuple(columns), self.is_sqlite), rows)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is written in the block without waiting for each statement to be done.
+
+        A query waits for what was sent before it. What fails is raised there, or at the end of the
+        block; how many rows a statement touched is not known.
+        """
+        if self.is_sqlite:
+            yield
+        else:
+            with self.connection.pipeline():
+                yield
 
     def _run(self, sql: str, values: tuple[Any, ...]) -> Any:
         if self.is_sqlite:

@@ -172,3 +172,30 @@ def test_a_time_of_another_zone_is_the_same_time(sql):
 
     assert sql.rows("SELECT ref_id FROM refresh WHERE asked_at < ?", NOON) == []
     assert sql.rows("SELECT ref_id FROM refresh WHERE asked_at <= ?", NOON) == [(1,)]
+
+
+# -- writing together -----------------------------------------------------------------------------
+
+
+def test_a_query_sees_what_was_written_before_it_in_one_go(sql):
+    with sql.together():
+        add_refs(sql, "component:default/a", "component:default/b")
+        found = sql.rows("SELECT ref FROM ref ORDER BY id")
+        sql.execute("DELETE FROM ref WHERE id = ?", 1)
+
+    assert found == [("component:default/a",), ("component:default/b",)]
+    assert sql.rows("SELECT id FROM ref") == [(2,)]
+
+
+def test_what_fails_in_one_go_is_raised_and_nothing_of_it_stays(database):
+    def write():
+        with database.begin() as connection, Statements.on(connection).together():
+            add_refs(Statements.on(connection), "component:default/a", "component:default/a")
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        write()
+
+    with database.begin() as connection:
+        sql = Statements.on(connection)
+        assert sql.rows("SELECT id FROM ref") == []
+        add_refs(sql, "component:default/a")
