@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from app.bootstrap.database import open_patiently
+from app.bootstrap.database import AGAIN, open_patiently
 from app.catalog.follower import UNAVAILABLE
 from app.db.engine import Database
 from app.db.outages import is_outage
@@ -77,6 +77,7 @@ class LateStart:
                 # It may have gone again.
                 if not is_outage(error):
                     raise
+                self.stop.wait(AGAIN)
 
 
 def _away(settings: Settings, lifecycle: Lifecycle) -> Flask:

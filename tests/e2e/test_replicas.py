@@ -115,12 +115,21 @@ def read_pushed(site: Site, caller: Caller, stop: threading.Event) -> None:
     while not stop.is_set():
         floor = site.notes.floor("p-0")
         try:
-            if caller.chance.random() < 0.5:
-                body = {"entityRefs": refs}
-                found = caller.ask("POST", "/api/catalog/entities/by-refs", body).json["items"]
-            else:
-                path = "/api/catalog/entities/by-query?filter=" + "&filter=".join(names)
-                found = caller.ask("GET", path).json["items"]
+            match caller.chance.randrange(3):
+                case 0:
+                    body = {"entityRefs": refs}
+                    found = caller.ask("POST", "/api/catalog/entities/by-refs", body).json["items"]
+                case 1:
+                    path = "/api/catalog/entities/by-query?filter=" + "&filter=".join(names)
+                    found = caller.ask("GET", path).json["items"]
+                case _:
+                    # By what it says no more, nothing is found.
+                    path = "/api/catalog/entities/by-query"
+                    query = f"metadata.description=version {floor - 1},spec.owner=team,{names[0]}"
+                    answer = caller.ask("GET", path, filter=query)
+                    if answer.json["items"]:
+                        site.notes.say(f"version {floor - 1} is found after {floor}")
+                    continue
         except AwayError:
             time.sleep(0.05)
             continue
