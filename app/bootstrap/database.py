@@ -17,8 +17,9 @@ from app.logs import fields
 from app.settings import DatabaseSettings, DatabaseSsl, PostgresDatabase, SqliteDatabase
 
 log = logging.getLogger(__name__)
-# How often a database that does not answer is tried again (seconds).
+# How soon a database that does not answer is tried again, and how long that gets (seconds).
 AGAIN = 0.5
+LONGEST_PAUSE = 5.0
 
 
 def open_configured(settings: DatabaseSettings, data_directory: Path) -> Database:
@@ -41,27 +42,43 @@ def open_patiently(
     For processes that are started again: the database may be, too, and dying of that would only
     make it take longer.
     """
+    pause = AGAIN
     while not stop.is_set():
-        try:
-            return open_configured(settings, data_directory)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            log.warning("the database does not answer", extra=fields(reason=str(error)))
-            stop.wait(AGAIN)
+        database = open_unless_away(settings, data_directory)
+        if database is not None:
+            return database
+        stop.wait(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
     return None
+
+
+def open_unless_away(settings: DatabaseSettings, data_directory: Path) -> Database | None:
+    """Open the database; say so in the log and answer None if it does not answer for now."""
+    try:
+        return open_configured(settings, data_directory)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        log.warning("the database does not answer", extra=fields(reason=str(error)))
+        return None
 
 
 def connect(settings: DatabaseSettings, data_directory: Path) -> Database:
     """Open the database as it is, making it if it is missing and may be made."""
+    if isinstance(settings, PostgresDatabase):
+        url = _url(settings, data_directory)
+        if settings.should_create and settings.database:
+            _ensure_database(url, settings.database)
+        if settings.should_create_schema and settings.schema:
+            _ensure_schema(url, settings.schema)
+    return unconnected(settings, data_directory)
+
+
+def unconnected(settings: DatabaseSettings, data_directory: Path) -> Database:
+    """Answer the database without asking whether it is there; the first transaction will."""
     if isinstance(settings, SqliteDatabase):
         return open_database(URL.create("sqlite", database=str(settings.path)))
-    url = _url(settings, data_directory)
-    if settings.should_create and settings.database:
-        _ensure_database(url, settings.database)
-    if settings.should_create_schema and settings.schema:
-        _ensure_schema(url, settings.schema)
-    return open_database(url)
+    return open_database(_url(settings, data_directory))
 
 
 def _url(settings: PostgresDatabase, data_directory: Path) -> URL:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,14 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from app.bootstrap.catalog import Catalog, configured_sources, join_catalog, pushed_sources
-from app.bootstrap.database import connect, open_configured, open_patiently
+from app.bootstrap.database import (
+    connect,
+    open_configured,
+    open_patiently,
+    open_unless_away,
+    unconnected,
+)
+from app.bootstrap.late_start import LateStart
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
 from app.bootstrap.webhooks import configured_webhooks, make_deliveries, webhook_secrets
@@ -26,8 +34,10 @@ from app.catalog.follower import Follower
 from app.catalog.metrics import IndexMetrics, RunMetrics
 from app.catalog.registered import RegisteredLocations
 from app.config import load_config
+from app.db.engine import Database
 from app.db.leases import Leases
-from app.logs import set_up_logging
+from app.db.outages import is_outage, is_refusal
+from app.logs import fields, set_up_logging
 from app.serve.child import Child
 from app.serve.listening import listen_shares
 from app.serve.process import ChildSpec, Process
@@ -83,7 +93,8 @@ def serve(
     """Run the web processes and the background worker until a signal ends them.
 
     The configuration is checked and the database migrated first, in this process, so that a
-    mistake stops the start with a message instead of a loop of dying children.
+    mistake stops the start with a message instead of a loop of dying children. A database that
+    does not answer is none: the processes are started, and wait for it.
     """
     source = Source(tuple(paths), dict(overrides))
     settings = source.read()
@@ -91,13 +102,24 @@ def serve(
     for notice in (*settings.notices, *settings.warnings, *provider_warnings(settings)):
         log.warning(notice)
     with closing(
-        open_configured(settings.backend.database, settings.callboard.data_directory)
+        unconnected(settings.backend.database, settings.callboard.data_directory)
     ) as database:
         # Mistakes of providers show here, and not in a worker that is started again and again.
         configured_sources(settings, join_catalog(settings, database).processor.readers)
         configured_webhooks(settings)
+    _open_once(settings)
     supervisor = Supervisor(_specs(source, settings, role), on_ready=lambda: on_ready(settings))
     return supervisor.run()
+
+
+def _open_once(settings: Settings) -> None:
+    """Bring the database up to date, unless it is away; raises if it lets nobody in."""
+    try:
+        open_configured(settings.backend.database, settings.callboard.data_directory).close()
+    except Exception as error:
+        if is_refusal(error) or not is_outage(error):
+            raise
+        log.warning("waiting for the database", extra=fields(reason=str(error)))
 
 
 def _specs(source: Source, settings: Settings, role: Role) -> list[ChildSpec]:
@@ -132,13 +154,7 @@ def web(child: Child, source: Source) -> None:
     settings = source.read()
     _log(settings)
 
-    database = open_patiently(
-        settings.backend.database, settings.callboard.data_directory, child.stopping
-    )
-    if database is None:
-        return
-
-    def start(lifecycle: Lifecycle) -> Flask:
+    def join(lifecycle: Lifecycle, database: Database) -> Flask:
         catalog = join_catalog(settings, database)
         registry = CollectorRegistry()
         app = make_app(settings, catalog, lifecycle, registry, _metrics(settings))
@@ -154,16 +170,20 @@ def web(child: Child, source: Source) -> None:
         threading.Thread(target=follower.run, name="index", daemon=True).start()
         return app
 
+    database = open_unless_away(settings.backend.database, settings.callboard.data_directory)
+    late = LateStart(settings, child.stopping, join)
     run_web(
         child,
-        start,
+        late.start if database is None else partial(join, database=database),
         WebSettings(
             edge=EdgeSettings(threads=settings.callboard.threads),
             drain=settings.backend.lifecycle.server_shutdown_delay.total_seconds(),
             grace=settings.callboard.shutdown_grace.total_seconds(),
+            accepts_early=database is None,
         ),
         inline=is_quick,
     )
+    late.check()
 
 
 def make_index(child: Child, source: Source) -> None:
@@ -203,7 +223,7 @@ def work(child: Child, source: Source) -> None:
         return
     with closing(database):
         catalog = join_catalog(settings, database, stop=child.stopping)
-        worker = make_worker(settings, catalog)
+        worker = make_worker(settings, catalog, child.abort)
         deliveries = make_deliveries(settings, catalog, CollectorRegistry())
         thread = threading.Thread(
             target=deliveries.run, args=(child.stopping,), name="webhooks", daemon=True
@@ -217,13 +237,16 @@ def work(child: Child, source: Source) -> None:
             thread.join(STOPPING)
 
 
-def make_worker(settings: Settings, catalog: Catalog) -> Worker:
-    """Join the background worker."""
+def make_worker(
+    settings: Settings, catalog: Catalog, stuck: Callable[[], None] = lambda: None
+) -> Worker:
+    """Join the background worker; `stuck` is called when it hangs in a run."""
     sources = configured_sources(settings, catalog.processor.readers)
     metrics = RunMetrics(CollectorRegistry())
     pushed = frozenset(source.source for source in pushed_sources(settings).values())
     leases = Leases(catalog.database)
-    service = SyncService(leases, catalog.ingest, sources, metrics.observe, pushed)
+    longest = settings.callboard.longest_run
+    service = SyncService(leases, catalog.ingest, sources, metrics.observe, pushed, longest, stuck)
     registered = RegisteredLocations(catalog.writer, catalog.stitcher, catalog.processor)
     return Worker(
         catalog.database,

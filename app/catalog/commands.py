@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from app.catalog.emission import Counts
 from app.catalog.stitching import Stitcher
 from app.catalog.store import ORPHAN, GraphStore, PendingRow, ProblemRow
 from app.catalog.writing import GraphWriter
+from app.db.instants import instant
 from app.errors import NotFoundError
 from app.model.uid import new_uid
 
@@ -97,7 +97,7 @@ class CatalogCommands:
             "entity_ref": row.ref,
             "unprocessed_entity": content,
             "location_key": row.location,
-            "last_discovery_at": _text(row.discovered_at),
+            "last_discovery_at": instant(row.discovered_at),
             "next_update_at": None,
             "errors": [_error(problem) for problem in problems if not problem.is_notice],
         }
@@ -123,7 +123,3 @@ def _error(problem: ProblemRow) -> dict[str, Any]:
 def _owner(content: dict[str, Any]) -> object:
     spec = content.get("spec")
     return spec.get("owner") if isinstance(spec, dict) else None
-
-
-def _text(moment: datetime | str) -> str:
-    return moment if isinstance(moment, str) else moment.isoformat()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from app.catalog.emission import Emission, Flaw, Parent
 from app.db import tables
+from app.db.instants import read_instant
 from app.db.statements import Statements
 
 ORPHAN = -1
@@ -39,7 +40,7 @@ class PendingRow(NamedTuple):
     id: int
     ref: str
     location: str
-    discovered_at: datetime | str
+    discovered_at: datetime
     unprocessed: bytes | None
     document: bytes | None
 
@@ -259,7 +260,10 @@ class GraphStore:
             "FROM emission e JOIN ref r ON r.id = e.ref_id LEFT JOIN entity n ON n.id = e.ref_id "
             f"WHERE {test} ORDER BY e.id"
         )
-        return [PendingRow(*row) for row in self.sql.rows(sql)]
+        return [
+            PendingRow._make((*row[:3], read_instant(row[3]), *row[4:]))
+            for row in self.sql.rows(sql)
+        ]
 
     # -- problems ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from app.cli.ingest_sources import FolderSource, SourceFinder
 from app.cli.main import INTERRUPTED
 from app.cli.options import Configuration, data_options, json_option, verbose_option
 from app.cli.output import note
-from app.db.leases import LeaseLostError, Leases
+from app.db.leases import GivenUpError, LeaseLostError, Leases
 from app.errors import CallboardError
 from app.serve.tuning import prepare_reading
 from app.settings import Settings
@@ -75,7 +75,9 @@ def ingest(  # noqa: PLR0913 - one for each option
             catalog = join_catalog(settings, database, stop=stop, progress=watch.update)
             search = FileSearch(pattern, exclude, groups=api_groups(catalog.processor.kinds))
             sources = _sources(settings, catalog, search, what, branch)
-            service = SyncService(Leases(database), catalog.ingest, sources)
+            service = SyncService(
+                Leases(database), catalog.ingest, sources, longest=settings.callboard.longest_run
+            )
             with stoppable(stop, catalog.processor.readers.git.cancel):
                 outcomes = list(_run(service, watch, stop))
         for outcome in outcomes:
@@ -110,6 +112,8 @@ def _run(service: SyncService, watch: Watch, stop: threading.Event) -> Iterator[
         watch.begin(name)
         try:
             watch.counts = service.run(name).counts
+        except GivenUpError as error:
+            outcome.state, outcome.error = "failed", str(error)
         except (StoppedError, LeaseLostError):
             outcome.state = "stopped"
         except CallboardError as error:

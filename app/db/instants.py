@@ -1,4 +1,7 @@
-"""Times as they come out of a database: PostgreSQL answers values, SQLite the text it was given."""
+"""Times between a database and its readers: how they come out of one, and how answers have them.
+
+PostgreSQL answers values, SQLite the text it was given.
+"""
 
 from __future__ import annotations
 
@@ -11,3 +14,8 @@ def read_instant(value: object) -> datetime:
     if not isinstance(moment, datetime):
         raise TypeError(f"{value!r} is not a time")
     return moment.astimezone(UTC)
+
+
+def instant(moment: datetime) -> str:
+    """Write a time as answers have it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,6 +6,9 @@ fence in itself: a process that was held up for longer than it thought writes no
 When the work is to be done again stands in the row too, so that of many processes that all wake up
 for it one does it.
 
+Work that takes longer than its bound is given up: its lease is not renewed any more but taken from
+it, so that it writes nothing either, should it go on.
+
 Times are the database's where it has a clock of its own: those of several machines differ.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,14 +33,21 @@ log = logging.getLogger(__name__)
 # What is not renewed for so long is free: a process that dies is made up for after that.
 TTL = timedelta(seconds=15)
 RENEWALS = 4
+MOMENT = timedelta(milliseconds=1)
 # How often someone who waits for a lease asks for it.
 ASK_EVERY = 0.2
+# How long work that was given up may take to notice.
+NOTICE = timedelta(seconds=30)
 # Runs inside a writing transaction; raises if it must not be committed.
 Check: TypeAlias = Callable[[Statements], None]
 
 
 class LeaseLostError(Exception):
     """Another process has taken over; nothing more may be written in the name of this work."""
+
+
+class GivenUpError(LeaseLostError):
+    """The work has taken too long; nothing more may be written in its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,22 @@ class Pace:
 
     grace: timedelta = timedelta(0)
     since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How long work may take, and what happens beyond.
+
+    `given_up` is part of the transaction in which the lease is taken from the work, which is due
+    again after `pause` (None: nothing is said about that). Work that does not end within `notice`
+    of that hangs, and `stuck` is called; it may end the process.
+    """
+
+    longest: timedelta
+    pause: timedelta | None = None
+    given_up: Callable[[Statements], None] = lambda _: None
+    stuck: Callable[[], None] = lambda: None
+    notice: timedelta = NOTICE
 
 
 class LeaseRow(NamedTuple):
@@ -90,6 +117,8 @@ class Lease:
     fence: int
     taken_at: datetime
     next_at: datetime | None
+    # Why it was taken from the work, if that took too long.
+    given_up: str = ""
 
     def ended(self) -> None:
         """Say that the work is ended, and nothing about when it is due again."""
@@ -104,6 +133,8 @@ class Lease:
         lock = "" if sql.is_sqlite else " FOR SHARE"
         row = sql.row(f"SELECT fence FROM lease WHERE name = ?{lock}", self.name)
         if row is None or row[0] != self.fence:
+            if self.given_up:
+                raise GivenUpError(self.given_up)
             raise LeaseLostError(f"Another process has taken over: {self.name}")
 
 
@@ -127,7 +158,9 @@ class Leases:
             return _now(sql), {row.name: row for row in _rows(sql, "")}
 
     @contextmanager
-    def held(self, name: str, pace: Pace | None = None) -> Iterator[Lease | None]:
+    def held(
+        self, name: str, pace: Pace | None = None, bound: Bound | None = None
+    ) -> Iterator[Lease | None]:
         """Hold a lease for the block, or answer None: someone has it, or it is not due."""
         lease = self.take(name, pace)
         if lease is None:
@@ -135,7 +168,7 @@ class Leases:
             return
         ended = threading.Event()
         heart = threading.Thread(
-            target=self._renew, args=(lease, ended), name=f"lease {name}", daemon=True
+            target=self._look_after, args=(lease, ended, bound), name=f"lease {name}", daemon=True
         )
         heart.start()
         try:
@@ -149,10 +182,12 @@ class Leases:
                 log.warning("cannot give back", extra=fields(lease=name, reason=str(error)))
 
     @contextmanager
-    def waiting(self, name: str, stop: threading.Event) -> Iterator[Lease | None]:
+    def waiting(
+        self, name: str, stop: threading.Event, bound: Bound | None = None
+    ) -> Iterator[Lease | None]:
         """Hold a lease for the block as soon as nobody else does; None if stopped before."""
         while not stop.is_set():
-            with self.held(name) as lease:
+            with self.held(name, bound=bound) as lease:
                 if lease is not None:
                     yield lease
                     return
@@ -217,22 +252,61 @@ class Leases:
             before = _now(sql) - unused_for
             sql.execute("DELETE FROM lease WHERE until < ? AND taken_at < ?", before, before)
 
-    def _renew(self, lease: Lease, ended: threading.Event) -> None:
-        pause = self.ttl.total_seconds() / RENEWALS
-        while not ended.wait(pause):
+    def _look_after(self, lease: Lease, ended: threading.Event, bound: Bound | None) -> None:
+        """Renew a lease until its work has ended, or has taken too long."""
+        longest = threading.TIMEOUT_MAX if bound is None else bound.longest.total_seconds()
+        deadline = time.monotonic() + longest
+        renewal = self.ttl.total_seconds() / RENEWALS
+        pause, is_held = min(renewal, longest), True
+        while is_held:
+            if ended.wait(pause):
+                return
+            left = deadline - time.monotonic()
+            pause = min(renewal, left) if left > 0 else renewal
             try:
-                with self.database.begin() as connection:
-                    sql = Statements.on(connection)
-                    is_held = sql.execute(
-                        "UPDATE lease SET until = ? WHERE name = ? AND fence = ?",
-                        _now(sql) + self.ttl, lease.name, lease.fence,
-                    )  # fmt: skip
+                if bound is not None and left <= 0:
+                    self._give_up(lease, bound)
+                    is_held = False
+                else:
+                    is_held = self._renew(lease)
             except Exception as error:  # noqa: BLE001 - the database may come back in time
                 log.warning("cannot renew", extra=fields(lease=lease.name, reason=str(error)))
-                continue
-            if not is_held:
-                log.warning("another process has taken over", extra=fields(lease=lease.name))
-                return
+        if not lease.given_up:
+            log.warning("another process has taken over", extra=fields(lease=lease.name))
+        if bound is not None:
+            notice = max(deadline - time.monotonic(), 0) + bound.notice.total_seconds()
+            if not ended.wait(notice):
+                bound.stuck()
+
+    def _renew(self, lease: Lease) -> bool:
+        """Keep a lease for another while; answer whether it still was held."""
+        with self.database.begin() as connection:
+            sql = Statements.on(connection)
+            renewed = sql.execute(
+                "UPDATE lease SET until = ? WHERE name = ? AND fence = ?",
+                _now(sql) + self.ttl, lease.name, lease.fence,
+            )  # fmt: skip
+        return bool(renewed)
+
+    def _give_up(self, lease: Lease, bound: Bound) -> None:
+        """Take a lease from work that takes too long, unless somebody else has."""
+        lease.given_up = f"It took longer than {bound.longest} and was given up: {lease.name}"
+        with self.database.begin() as connection:
+            sql = Statements.on(connection)
+            now = _now(sql)
+            next_at = None if bound.pause is None else now + bound.pause
+            # Whoever starts meanwhile (instead of this process, perhaps) would begin with what was
+            # not taken since, and hang as well: so it stands as taken until it is due.
+            taken_at = now if next_at is None else next_at - MOMENT
+            taken = sql.execute(
+                "UPDATE lease SET until = ?, fence = fence + 1, taken_at = ?, next_at = ? "
+                "WHERE name = ? AND fence = ?",
+                now, taken_at, next_at, lease.name, lease.fence,
+            )  # fmt: skip
+            if taken:
+                bound.given_up(sql)
+        if taken:
+            log.error("given up", extra=fields(lease=lease.name, longest=str(bound.longest)))
 
 
 def _now(sql: Statements) -> datetime:

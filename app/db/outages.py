@@ -13,6 +13,18 @@ from app.logs import fields
 
 # What SQLite says when other processes have been writing for longer than a writer waits.
 _BUSY = ("locked", "busy")
+# What PostgreSQL says to those it will not let in the next time either. Drivers give no code to
+# connections that came to nothing; texts in other languages count as outages.
+_REFUSALS = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "not permitted to log in",
+    "permission denied",
+    "does not exist",
+    "does not support SSL",
+    "certificate verify failed",
+)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -25,6 +37,14 @@ def is_outage(error: BaseException) -> bool:
         return any(word in str(error) for word in _BUSY)
     # Drivers call using a connection that is gone an error of the interface.
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether a server is there and lets nobody in who comes with what is configured."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, psycopg.OperationalError) and any(
+        words in str(cause) for words in _REFUSALS
+    )
 
 
 def log_failure(log: logging.Logger, event: str, error: Exception, **more: object) -> None:

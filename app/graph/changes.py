@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 
 from app.catalog.projection import Projection
+from app.db.instants import instant
 from app.graph.change_log import ChangeLog, ChangeRow
-from app.graph.moments import instant
 from app.index.single import Single
 from app.model.query import EVERYTHING, Expression
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from app.db.instants import instant
 from app.graph.explain_relations import RelationNote, Writer
 from app.graph.explain_store import Change, Claim, Flawed, Presence, SourceRun
-from app.graph.moments import instant
 
 
 def change_json(change: Change) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from app.catalog.store import ORPHAN
+from app.db.instants import instant
 from app.graph.explain_known import Known, Link, Schedule
 from app.graph.explain_parts import (
     change_json,
@@ -20,7 +21,6 @@ from app.graph.explain_parts import (
     writer_json,
 )
 from app.graph.explain_store import Change, Claim, Flawed
-from app.graph.moments import instant
 from app.graph.origins import FieldOrigin
 from app.graph.sentences import summary
 

@@ -13,9 +13,10 @@ from app.catalog.change_store import ChangeRow, ChangeStore
 from app.catalog.reading import storable
 from app.catalog.snapshot import Snapshots
 from app.db.documents import DocumentCodec
+from app.db.instants import instant
 from app.errors import InputError, NotFoundError
 from app.graph.diffing import differences
-from app.graph.moments import instant, read_moment, seq_of
+from app.graph.moments import read_moment, seq_of
 from app.graph.versions import visible_versions
 from app.model.query import EVERYTHING, Expression
 from app.model.ref import EntityRef

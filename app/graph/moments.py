@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from app.catalog.change_store import ChangeStore
+from app.db.instants import instant
 from app.errors import InputError
 
 _SEQ = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -49,11 +50,6 @@ def seq_of(store: ChangeStore, moment: int | datetime, name: str) -> int:
     if moment < span.oldest:
         raise _outside(store, name, "is before the history begins")
     return moment
-
-
-def instant(moment: datetime) -> str:
-    """Write a time as answers have it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _outside(store: ChangeStore, name: str, why: str) -> InputError:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from app.catalog.writing import GraphWriter
+from app.db.instants import instant
 from app.errors import NotFoundError
 from app.graph.push_store import PushRow, PushStore, RunRow
 from app.graph.pushing import PREFIX
@@ -76,7 +77,7 @@ def source_json(source: SourceState) -> dict[str, Any]:
         "entities": source.entities,
         "lastRun": _run(source.run) if source.run else None,
         "lastPush": _push(source.push) if source.push else None,
-        "lastError": {"message": error.error or "", "at": error.started_at.isoformat()}
+        "lastError": {"message": error.error or "", "at": instant(error.started_at)}
         if error
         else None,
     }
@@ -91,12 +92,12 @@ def _run(run: RunRow) -> Mapping[str, Any]:
     return {
         "id": run.id,
         "state": run.state,
-        "startedAt": run.started_at.isoformat(),
-        "finishedAt": None if run.finished_at is None else run.finished_at.isoformat(),
+        "startedAt": instant(run.started_at),
+        "finishedAt": None if run.finished_at is None else instant(run.finished_at),
         "counts": orjson.loads(run.counts),
         "error": run.error,
     }
 
 
 def _push(push: PushRow) -> Mapping[str, Any]:
-    return {"version": push.version, "at": push.at.isoformat(), "actor": push.actor}
+    return {"version": push.version, "at": instant(push.at), "actor": push.actor}

@@ -9,9 +9,9 @@ from typing import Any
 
 from app.db import sequence
 from app.db.engine import Database
+from app.db.instants import instant
 from app.db.statements import Statements
 from app.errors import ConflictError, NotFoundError
-from app.graph.moments import instant
 from app.graph.webhook_store import HookRow, LetterRow, WebhookStore
 from app.graph.webhooks import Webhook
 

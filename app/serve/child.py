@@ -47,6 +47,11 @@ class Child:
     stopping: threading.Event = field(default_factory=threading.Event)
     ready: Callable[[], None] = _nothing
 
+    def abort(self) -> None:
+        """End at once, because a thread hangs that nothing can stop; another is started then."""
+        log.error("%s hangs and is ended", self.name)
+        os._exit(1)
+
 
 Target: TypeAlias = Callable[..., None]
 

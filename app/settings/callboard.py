@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates
 
 from app.settings.fields import (
     Duration,
@@ -25,6 +25,7 @@ from app.settings.push import PushSchema, PushSettings
 from app.settings.section import Section
 from app.settings.webhooks import WebhookSchema, WebhookSettings, check_webhooks
 
+SHORTEST_RUN = timedelta(seconds=1)
 Level = Literal["debug", "info", "warn", "error"]
 
 
@@ -76,6 +77,7 @@ class CallboardSettings:
     logging: LoggingSettings
     shutdown_grace: timedelta
     retention: RetentionSettings
+    longest_run: timedelta
     webhooks: Mapping[str, WebhookSettings]
     push: PushSettings
 
@@ -139,6 +141,25 @@ class RetentionSchema(Section):
     runs = DurationOrOff(required=True)
 
 
+class RunsSchema(Section):
+    """`callboard.runs`."""
+
+    model = dict
+
+    longest = Duration(required=True)
+
+    @validates("longest")
+    def check_longest(self, longest: timedelta, **_: Any) -> None:
+        """Refuse what nothing could be read in."""
+        if longest < SHORTEST_RUN:
+            raise ValidationError("wanted a duration of a second or more")
+
+    def build(self, data: Mapping[str, Any]) -> timedelta:
+        """Keep only the time."""
+        longest: timedelta = data["longest"]
+        return longest
+
+
 class CallboardSchema(Section):
     """`callboard`."""
 
@@ -150,6 +171,7 @@ class CallboardSchema(Section):
     logging = fields.Nested(LoggingSchema, required=True)
     shutdown_grace = fields.Nested(ShutdownSchema, data_key="shutdown", required=True)
     retention = fields.Nested(RetentionSchema, required=True)
+    longest_run = fields.Nested(RunsSchema, data_key="runs", required=True)
     webhooks = Named[WebhookSettings](WebhookSchema, load_default={}, validate=check_webhooks)
     push = fields.Nested(PushSchema, load_default=PushSettings)
 

@@ -15,7 +15,7 @@ from app.catalog.run_log import record_run
 from app.catalog.runs import Report, StoppedError
 from app.db.engine import Database
 from app.db.holders import is_gone
-from app.db.leases import Lease, LeaseLostError, Leases, Pace
+from app.db.leases import Bound, GivenUpError, Lease, LeaseLostError, Leases, Pace
 from app.db.statements import Statements
 from app.errors import CallboardError, NotFoundError
 from app.logs import fields
@@ -30,6 +30,8 @@ UNCONFIGURED = frozenset({"registered", "ingest"})
 LOGGED_FLAWS = 20
 # So long at most what is due waits for the process that did it last.
 LONGEST_GRACE = timedelta(minutes=1)
+# How long a run may take, unless the configuration says otherwise.
+LONGEST_RUN = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,19 @@ class _Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncService:
-    """Runs sources by name; those in `pushed` are not run, but configured all the same."""
+    """Runs sources by name; those in `pushed` are not run, but configured all the same.
+
+    A run that takes longer than `longest` is given up. `stuck` is called if it does not even end
+    then, because it hangs in something that nothing can interrupt.
+    """
 
     leases: Leases
     ingest: Ingest
     sources: Mapping[str, Source]
     observe: Callable[[str, str, float, Counts], None] = lambda *_: None
     pushed: frozenset[str] = frozenset()
+    longest: timedelta = LONGEST_RUN
+    stuck: Callable[[], None] = lambda: None
     # How things stood when sources were last read in full, by this process.
     _marks: dict[str, _Mark] = field(default_factory=dict)
 
@@ -117,12 +125,27 @@ class SyncService:
 
         A failure is recorded, logged and raised.
         """
-        with self.leases.waiting(lease_of(name), self.ingest.stop) as lease:
+        with self.leases.waiting(lease_of(name), self.ingest.stop, self.bound(name)) as lease:
             if lease is None:
                 raise StoppedError
             report = self.run_held(name, lease)
             lease.ended()
             return report
+
+    def bound(self, name: str, pause: timedelta | None = None) -> Bound:
+        """Answer how long a run of this source may take, and what becomes of one that takes longer.
+
+        It is due again after `pause`.
+        """
+        error = (
+            f"The run took longer than {self.longest} and was given up. What it had written stays, "
+            "and nothing was removed. If it is meant to take so long, raise callboard.runs.longest"
+        )
+
+        def fail(sql: Statements) -> None:
+            SyncStore(sql).fail_runs(name, error, datetime.now(UTC))
+
+        return Bound(self.longest, pause, fail, self.stuck)
 
     def run_held(self, name: str, lease: Lease) -> Report:
         """Run a source whose lease is held, and record it."""
@@ -143,6 +166,9 @@ class SyncService:
         try:
             report = self._read(source, mark, run_id, lease)
             state = "done"
+        except GivenUpError:
+            # It is recorded as failed by now, with the reason.
+            raise
         except (StoppedError, LeaseLostError):
             state = "stopped"
             raise

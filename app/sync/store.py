@@ -49,6 +49,14 @@ class SyncStore:
             now, list(sources),
         )  # fmt: skip
 
+    def fail_runs(self, source: str, error: str, now: datetime) -> int:
+        """Mark a run of this source that does not end as failed."""
+        return self.sql.execute(
+            "UPDATE run SET state = 'failed', finished_at = ?, error = ? "
+            "WHERE state = 'running' AND source = ?",
+            now, error, source,
+        )  # fmt: skip
+
     def forget_runs(self, before: datetime, limit: int) -> int:
         """Remove the rows of some runs that ended long ago; answer how many those were."""
         sql = "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE finished_at < ? LIMIT ?)"
@@ -78,6 +86,10 @@ class SyncStore:
                 "DELETE FROM refresh WHERE ref_id = ? AND request = ? AND holder = ?",
                 ref_id, request, holder,
             )  # fmt: skip
+
+    def drop(self, holder: str) -> int:
+        """Take off the queue what was taken on, answered or not."""
+        return self.sql.execute("DELETE FROM refresh WHERE holder = ?", holder)
 
     def let_go(self, holder: str) -> None:
         """Leave to anybody what was taken on and not answered."""

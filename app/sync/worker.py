@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -163,7 +163,8 @@ class Worker:
     def _do_alone(self, scheduler: Scheduler, due: Due) -> None:
         """Do what is due, unless another worker does it or has done it."""
         pace = Pace(_grace(due), self._started_at)
-        with self.leases.held(_lease(due), pace) as lease:
+        bound = self.service.bound(due.name, _pause(due))
+        with self.leases.held(_lease(due), pace, bound) as lease:
             if lease is None:
                 return
             try:
@@ -273,7 +274,10 @@ class Worker:
         with self.database.snapshot() as connection:
             if not SyncStore(Statements.on(connection)).is_asked():
                 return False
-        with self.leases.held(f"requests {self.leases.holder}") as lease:
+        name = f"requests {self.leases.holder}"
+        # Nobody else is to hang in what one has hung in.
+        bound = replace(self.service.bound(""), given_up=lambda sql: _drop(sql, name))
+        with self.leases.held(name, bound=bound) as lease:
             if lease is not None:
                 self._answer(lease)
         return True
@@ -300,6 +304,10 @@ class Worker:
                 if is_answered:
                     store.answer(lease.name, asked)
                 store.let_go(lease.name)
+
+
+def _drop(sql: Statements, holder: str) -> None:
+    SyncStore(sql).drop(holder)
 
 
 def _lease(due: Due) -> str:

@@ -299,6 +299,10 @@ def test_all_mistakes_are_told_at_once_with_their_places(settings):
         ("integrations: {gitlab: [{host: 5}]}", "integrations.gitlab[0].host: wanted string"),
         ("callboard: {workers: 0}", "callboard.workers: must be between 1 and 256"),
         (
+            "callboard: {runs: {longest: 0s}}",
+            "callboard.runs.longest: wanted a duration of a second or more",
+        ),
+        (
             "callboard: {webhooks: {ci: {secret: a-secret-of-some-length}}}",
             "callboard.webhooks.ci.url: required",
         ),
@@ -771,6 +775,12 @@ def test_the_processing_interval(settings, written, interval):
     read = settings(f"catalog: {{processingInterval: {written}}}")
 
     assert read.catalog.processing_interval == interval
+
+
+def test_a_run_takes_three_hours_at_most_unless_something_else_is_said(settings):
+    assert settings().callboard.longest_run == timedelta(hours=3)
+    text = "callboard: {runs: {longest: {minutes: 20}}}"
+    assert settings(text).callboard.longest_run == timedelta(minutes=20)
 
 
 def test_kinds_of_ones_own(settings, tmp_path):

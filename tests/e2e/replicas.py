@@ -31,7 +31,9 @@ from tests.e2e.running import ACCESS, RULES, TOKEN, component
 # A request that takes longer than this hangs, even where many share few cores and the one process
 # that could answer has just been killed.
 HANG = 60.0
-STATIC, DELETED = 24, 4
+STATIC, DELETED, PUSHED = 24, 4, 4
+# All pushed entities are pushed together, so they are always of one version.
+PUSH = "/api/graph/sources/pushed/entities"
 
 
 @dataclass
@@ -244,6 +246,7 @@ class Site:
             f"  database: {json.dumps(database)}\n"
             f"catalog:\n  {RULES}\n  processingInterval: 20 seconds\n"
             f"  locations: {json.dumps(locations)}\n"
+            "callboard: {push: {sources: {pushed: {subjects: [e2e]}}}}\n"
         )
 
     def write(self, name: str, version: int) -> None:
@@ -281,6 +284,20 @@ class Site:
             if service.log.exists()
             for line in service.log.read_text().splitlines()[-12:]
         )
+
+
+def pushed(version: int) -> dict[str, Any]:
+    """Answer what is pushed as one version."""
+    entities = [
+        {
+            "apiVersion": "backstage.io/v1alpha1",
+            "kind": "Component",
+            "metadata": {"name": f"p-{number}", "description": f"version {version}"},
+            "spec": {"type": "service", "lifecycle": "production", "owner": "team"},
+        }
+        for number in range(PUSHED)
+    ]
+    return {"version": version, "entities": entities}
 
 
 def version_of(entity: Any) -> int:

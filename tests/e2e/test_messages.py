@@ -118,20 +118,6 @@ def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path):
-    url = f"postgresql://callboard:s3cr3t-word@127.0.0.1:{free_port()}/callboard"
-    (tmp_path / "app-config.yaml").write_text(
-        f"backend: {{database: {{client: pg, connection: '{url}'}}}}\n"
-    )
-
-    code, said = callboard(tmp_path, "serve", "--port", free_port())
-
-    assert code == 1
-    assert "127.0.0.1" in said
-    assert "s3cr3t-word" not in said
-    assert "Traceback" not in said
-
-
 def test_a_data_directory_that_is_a_file_is_told(tmp_path):
     (tmp_path / "data").write_text("not a directory")
 

@@ -1,7 +1,8 @@
 """Three web replicas and two workers on one PostgreSQL, while processes die and it is restarted.
 
-Nothing is lost or done twice, no read is older than what anybody was told before it began, and in
-the end the catalog is what an undisturbed one is. By default some 20 seconds of it; in full:
+Nothing is lost or done twice, no read is older than what anybody was told before it began (by the
+answer to a write, or to another read), the feed tells what the log holds, and in the end the
+catalog is what an undisturbed one is. By default some 20 seconds of it; in full:
 
     REPLICA_SECONDS=180 python -m pytest tests/e2e/test_replicas.py -s
 
@@ -32,12 +33,15 @@ from tests.e2e.processes import start
 from tests.e2e.replicas import (
     DELETED,
     HANG,
+    PUSH,
+    PUSHED,
     STATIC,
     AwayError,
     Caller,
     Site,
     by_name,
     postgres,
+    pushed,
     version_of,
 )
 from tests.e2e.running import component, seconds_until
@@ -88,6 +92,56 @@ def change_files(site: Site, caller: Caller, numbers: range, stop: threading.Eve
             time.sleep(0.02)
         site.notes.waits.append(time.monotonic() - began)
         site.notes.saw(name, version)
+
+
+def push_entities(site: Site, caller: Caller, stop: threading.Event) -> None:
+    """Push one version after the other; who is told that one is there is told so by all."""
+    version = 0
+    while not stop.is_set():
+        version += 1
+        answer = caller.insist("PUT", PUSH, pushed(version))
+        if answer.status != 200 or answer.json["version"] != version:
+            site.notes.say(f"version {version} is answered {answer.status}: {answer.json}")
+            return
+        for number in range(PUSHED):
+            site.notes.saw(f"p-{number}", version)
+        site.notes.count("pushed")
+
+
+def read_pushed(site: Site, caller: Caller, stop: threading.Event) -> None:
+    """Read what is pushed at full speed: of one version, which is no older than acknowledged."""
+    refs = [f"component:default/p-{number}" for number in range(PUSHED)]
+    names = [f"metadata.name=p-{number}" for number in range(PUSHED)]
+    while not stop.is_set():
+        floor = site.notes.floor("p-0")
+        try:
+            match caller.chance.randrange(3):
+                case 0:
+                    body = {"entityRefs": refs}
+                    found = caller.ask("POST", "/api/catalog/entities/by-refs", body).json["items"]
+                case 1:
+                    path = "/api/catalog/entities/by-query?filter=" + "&filter=".join(names)
+                    found = caller.ask("GET", path).json["items"]
+                case _:
+                    # By what it says no more, nothing is found.
+                    path = "/api/catalog/entities/by-query"
+                    query = f"metadata.description=version {floor - 1},spec.owner=team,{names[0]}"
+                    answer = caller.ask("GET", path, filter=query)
+                    if answer.json["items"]:
+                        site.notes.say(f"version {floor - 1} is found after {floor}")
+                    continue
+        except AwayError:
+            time.sleep(0.05)
+            continue
+        versions = [version_of(entity) for entity in found if entity is not None]
+        if not versions and floor == 0:
+            continue
+        if len(versions) != PUSHED or len(set(versions)) != 1:
+            site.notes.say(f"of one push is read {versions}")
+        elif versions[0] < floor:
+            site.notes.say(f"version {versions[0]} is read after {floor} was acknowledged")
+        else:
+            site.notes.saw("p-0", versions[0])
 
 
 def delete_entities(site: Site, caller: Caller, stop: threading.Event) -> None:
@@ -200,7 +254,7 @@ def disturb(site: Site, chance: random.Random, until: float) -> list[str]:
         if kind in {"fast", "immediate"}:
             site.postgres.restart(kind)
         elif kind == "supervisor":
-            service = chance.choice([s for s in site.services if s.role == "worker"])
+            service = chance.choice(site.services)
             kill(service.process.pid)
             service.process.wait()
         else:
@@ -263,6 +317,39 @@ def replayed(database: Database) -> tuple[dict[int, bytes], list[str]]:
     return now, wrong
 
 
+def told(database: Database) -> dict[str, list[int]]:
+    """Answer the versions of each entity that has some, in the order of the log."""
+    found = dict[str, list[int]]()
+    with database.snapshot() as connection:
+        sql = Statements.on(connection)
+        unpack = unpacker(sql)
+        rows = sql.rows(
+            "SELECT r.ref, c.operation, c.document, b.document FROM change c "
+            "JOIN ref r ON r.id = c.entity_id LEFT JOIN change b ON b.seq = c.base ORDER BY c.seq"
+        )
+    for ref, operation, document, base in rows:
+        name = ref.partition("/")[2]
+        if operation != "delete" and name[:2] in {"c-", "p-"}:
+            version = version_of(orjson.loads(unpack(document, base)))
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def lost_or_doubled(site: Site, database: Database) -> Iterator[str]:
+    """Say which acknowledged pushes are not in the log exactly once, and what went backwards."""
+    versions = told(database)
+    for number in range(PUSHED):
+        found = versions.get(f"p-{number}", [])
+        if found != list(range(1, site.notes.counts["pushed"] + 1)):
+            yield f"p-{number} was pushed {site.notes.counts['pushed']} times, logged as {found}"
+    for number in range(STATIC):
+        found = versions[f"c-{number}"]
+        if found != sorted(found):
+            yield f"c-{number} went back to what it was: {found}"
+        if found[-1] < site.notes.floor(f"c-{number}"):
+            yield f"c-{number} was seen in a version that the log does not end with: {found}"
+
+
 def served(database: Database) -> dict[int, bytes]:
     with database.snapshot() as connection:
         rows = Statements.on(connection).rows("SELECT id, document FROM entity")
@@ -321,9 +408,10 @@ def test_many_replicas_lose_nothing_whatever_befalls_them(site, tmp_path):
         lambda caller: change_files(site, caller, range(half, STATIC), stop),
         lambda caller: delete_entities(site, caller, stop),
         lambda caller: register_locations(site, caller, stop),
+        lambda caller: push_entities(site, caller, stop),
         lambda caller: read(site, caller, stop),
         lambda caller: follow(site, caller, stop),
-        lambda caller: read(site, caller, stop),
+        lambda caller: read_pushed(site, caller, stop),
     ]
     threads = [
         threading.Thread(target=watched, args=(site, site.caller(SEED + number), task))
@@ -401,7 +489,7 @@ def assert_holds(site: Site, tmp_path: Path, story: list[str]) -> None:
     database = open_database(site.postgres.url)
     try:
         seconds_until(lambda: is_quiet(database), 60)
-        wrong = [*notes.wrong, *faults(database)]
+        wrong = [*notes.wrong, *faults(database), *lost_or_doubled(site, database)]
         now, mistakes = replayed(database)
         wrong += mistakes
         rows = served(database)
@@ -417,6 +505,10 @@ def assert_holds(site: Site, tmp_path: Path, story: list[str]) -> None:
         if notes.followed != logged(database):
             wrong.append(f"the feed told {len(notes.followed)} changes that are not the log's")
         print(f"{len(notes.followed)} changes were followed, {meanwhile} of them meanwhile")
+        with contextlib.closing(site.caller(0)) as caller:
+            # The undisturbed one reads files only.
+            nothing = {"version": notes.counts["pushed"] + 1, "entities": []}
+            assert caller.insist("PUT", PUSH, nothing).status == 200
         wrong += differences(undisturbed(site, tmp_path / "peace"), content(database))
     finally:
         database.close()

@@ -259,6 +259,7 @@ def test_what_never_was_valid_is_pending_with_its_errors(platform):
     assert [error["name"] for error in item["errors"]] == ["InputError"]
     assert item["next_update_at"] is None
     assert item["last_discovery_at"].startswith("20")
+    assert item["last_discovery_at"].endswith("Z")
     assert platform.commands.failed() == []
 
 

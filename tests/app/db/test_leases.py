@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.db.leases import LeaseLostError, Leases, Pace
+from app.db.leases import Bound, GivenUpError, LeaseLostError, Leases, Pace
 from app.db.statements import Statements
 
 SHORT = timedelta(seconds=0.2)
@@ -261,3 +261,82 @@ def test_leases_that_nobody_uses_are_forgotten(database, one):
     one.forget(timedelta(milliseconds=20))
 
     assert list(one.look()[1]) == ["new"]
+
+
+# -- work that takes too long ---------------------------------------------------------------------
+
+
+def at_most(**options):
+    return Bound(SHORT, **{"notice": SHORT, **options})
+
+
+def test_work_that_takes_too_long_is_given_up_and_writes_nothing_any_more(database, one, other):
+    told = []
+
+    def tell(sql):
+        told.append(sql.row("SELECT count(*) FROM lease")[0])
+
+    with one.held("work", bound=at_most(given_up=tell)) as lease:
+        check(database, lease)
+        time.sleep(0.4)
+
+        assert told == [1]
+        with pytest.raises(GivenUpError, match=r"longer than 0:00:00.2\d* and was given up: work"):
+            check(database, lease)
+        taken = other.take("work")
+        assert taken is not None
+
+    # Giving it back does not take it from whoever has it now.
+    check(database, taken)
+
+
+def test_work_that_ends_in_time_is_not_given_up(one, other):
+    told = []
+    with one.held("work", bound=at_most(given_up=told.append, stuck=lambda: told.append("stuck"))):
+        pass
+    time.sleep(0.6)
+
+    assert told == []
+    assert other.take("work") is not None
+
+
+def test_a_lease_is_renewed_until_its_work_is_given_up(database, other):
+    leases = Leases(database, ttl=timedelta(seconds=0.1))
+    with leases.held("work", bound=Bound(timedelta(seconds=0.5))):
+        for _ in range(4):
+            time.sleep(0.1)
+            assert other.take("work") is None
+        time.sleep(0.3)
+        assert other.take("work") is not None
+
+
+def test_work_that_does_not_notice_that_it_was_given_up_hangs(one):
+    stuck = threading.Event()
+    with one.held("work", bound=at_most(stuck=stuck.set)):
+        time.sleep(0.3)
+        assert not stuck.is_set()
+        assert stuck.wait(5)
+
+
+def test_work_that_another_process_took_over_may_hang_as_well(database, other):
+    stuck = threading.Event()
+    leases = frozen(database)
+    with leases.held("work", bound=at_most(stuck=stuck.set)) as lease:
+        with database.begin() as connection:
+            Statements.on(connection).execute("UPDATE lease SET fence = fence + 1")
+        with pytest.raises(LeaseLostError, match="Another process"):
+            check(database, lease)
+        assert stuck.wait(5)
+
+
+def test_what_was_given_up_is_due_after_its_pause_and_not_before_for_who_starts_meanwhile(
+    one, other
+):
+    with one.held("work", NO_PACE, at_most(pause=timedelta(seconds=0.6))):
+        time.sleep(0.3)
+        newcomer = Pace(since=other.now())
+        assert other.take("work", newcomer) is None
+
+    assert other.take("work", newcomer) is None
+    time.sleep(0.7)
+    assert other.take("work", newcomer) is not None

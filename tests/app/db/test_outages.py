@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.catalog.snapshot import Snapshots
 from app.db.engine import open_database
-from app.db.outages import is_outage, log_failure
+from app.db.outages import is_outage, is_refusal, log_failure
 
 CUT = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
@@ -75,6 +75,24 @@ def postgres(migrated_postgres):
 )
 def test_what_passes_by_itself_is_told_from_what_does_not(error, passes):
     assert is_outage(error) is passes
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (psycopg.OperationalError('FATAL:  password authentication failed for user "ada"'), True),
+        (psycopg.OperationalError('FATAL:  database "none" does not exist'), True),
+        (psycopg.OperationalError("fe_sendauth: no password supplied"), True),
+        (psycopg.OperationalError("connection failed: Connection refused"), False),
+        (psycopg.OperationalError("FATAL:  the database system is starting up"), False),
+        (psycopg.OperationalError("FATAL:  sorry, too many clients already"), False),
+        (OperationalError("", {}, psycopg.OperationalError('role "a" does not exist')), True),
+        (psycopg.errors.UndefinedTable('relation "a" does not exist'), False),
+        (ValueError("it does not exist"), False),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_told_from_one_that_is_away(error, is_told):
+    assert is_refusal(error) is is_told
 
 
 def test_a_connection_that_was_cut_while_it_rested_is_noticed_without_asking(postgres):

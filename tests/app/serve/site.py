@@ -220,6 +220,16 @@ def fragile(child, broken):
     child.stopping.wait()
 
 
+def hanging(child, once):
+    child.ready()
+    if not Path(once).exists():
+        Path(once).touch()
+        threading.Timer(0.1, child.abort).start()
+        while True:
+            time.sleep(1)
+    child.stopping.wait()
+
+
 def asking(child):
     say(f"FIGURES is {os.environ['FIGURES']}")
     child.stopping.wait()

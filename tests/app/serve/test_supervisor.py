@@ -242,6 +242,17 @@ def test_asking_twice_is_not_waiting(supervise):
     supervised.wait(5)
 
 
+def test_a_process_that_hangs_ends_itself_and_is_replaced(supervise, tmp_path):
+    once = str(tmp_path / "once")
+    supervised = supervise(f'run(ChildSpec("worker", site.hanging, ({once!r},)))')
+
+    supervised.wait_for("started worker", 2)
+    supervised.signal(signal.SIGTERM)
+
+    assert supervised.wait() == 0
+    assert "worker hangs and is ended" in supervised.text
+
+
 def test_a_process_that_keeps_failing_is_started_ever_more_slowly(supervise):
     code = 'run(ChildSpec("crashing", site.crashing), first_delay=0.1)'
     supervised = supervise(code)

@@ -6,11 +6,13 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from app.catalog.locations import generated
+from app.catalog.runs import BATCH
 from app.db.engine import open_database
 from app.db.leases import LeaseLostError, Leases
 from app.db.statements import Statements
@@ -19,6 +21,7 @@ from app.sync.service import Source, SyncService, lease_of
 from app.sync.worker import LOCATIONS, Worker
 from tests.app.catalog.platform import Platform, document
 from tests.app.db.test_outages import away
+from tests.app.scm.web_server import web_server
 from tests.app.sync.test_worker import NEVER, SECOND, until, working
 from tests.builders import ListIngestor, component
 
@@ -206,6 +209,95 @@ def test_a_worker_goes_on_when_the_database_is_back(migrated_postgres, tmp_path,
 
     assert platform.served()[ONE]["spec"]["lifecycle"] == "deprecated"
     database.close()
+
+
+# -- what takes too long --------------------------------------------------------------------------
+
+
+class Hanging(ListIngestor):
+    """Finds some entities, and then waits for something that does not come."""
+
+    def __init__(self, items, then=()):
+        super().__init__(items)
+        self.then, self.go_on, self.times = list(then), threading.Event(), 0
+
+    def snapshot(self):
+        self.times += 1
+        yield from super().snapshot()
+        assert self.go_on.wait(30)
+        yield from self.then
+
+
+def bounded(platform, *sources, stuck=lambda: None):
+    worker = hire(platform, *sources, keeps_providers=True)
+    worker.service = replace(worker.service, longest=SHORT, stuck=stuck)
+    return worker
+
+
+def test_a_run_that_hangs_has_failed_and_writes_nothing_if_it_goes_on(platform):
+    items = [component(f"c{n}") for n in range(BATCH)]
+    ingestor = Hanging(items, [component("late")])
+    worker = bounded(platform, Source("git", ingestor, timedelta(hours=1)))
+
+    with working(worker):
+        until(lambda: states(platform) == {"failed": 1})
+        ((error,),) = platform.rows("SELECT error FROM run")
+        assert "took longer than 0:00:00.4" in error
+        assert "callboard.runs.longest" in error
+        ingestor.go_on.set()
+        time.sleep(0.5)
+
+    assert states(platform) == {"failed": 1}
+    assert ingestor.times == 1
+    assert platform.rows("SELECT count(*) FROM emission") == [(BATCH,)]
+
+
+def test_a_run_that_was_given_up_is_made_again_when_it_is_due(platform):
+    ingestor = Hanging([component("web")])
+    worker = bounded(platform, Source("git", ingestor, SECOND))
+
+    with working(worker):
+        until(lambda: states(platform)["failed"] == 1)
+        ingestor.go_on.set()
+        until(lambda: states(platform)["done"] >= 1)
+
+    assert platform.refs() == [WEB]
+
+
+def test_a_worker_that_starts_meanwhile_does_not_begin_with_what_another_hangs_in(platform):
+    hanging = Source("git", Hanging([]), timedelta(hours=1))
+    other = Source("list", ListIngestor([component("web")]), timedelta(hours=1))
+
+    with working(bounded(platform, hanging)):
+        until(lambda: states(platform)["failed"] == 1)
+        with working(bounded(platform, hanging, other)):
+            until(lambda: platform.refs() == [WEB])
+        hanging.ingestor.go_on.set()
+
+    assert hanging.ingestor.times == 1
+
+
+def test_what_a_worker_hangs_in_at_somebodys_request_is_not_asked_for_any_more(platform):
+    reached, go_on = threading.Event(), threading.Event()
+
+    def answer(handler):
+        reached.set()
+        go_on.wait(20)
+        handler.send(document("one", lifecycle="late").encode())
+
+    with web_server() as web:
+        own = Platform(platform.database, platform.folder, allow=[{"host": "127.0.0.1:1-65535"}])
+        own.source(generated("url", web.answer("/one.yaml", document("one").encode())))
+        web.answer_with("/one.yaml", answer)
+        worker = bounded(platform)
+        worker.ingest = own.ingest
+        platform.commands.refresh(ONE)
+        with working(worker):
+            assert reached.wait(10)
+            until(lambda: platform.rows("SELECT * FROM refresh") == [])
+            go_on.set()
+
+    assert platform.served()[ONE]["spec"]["lifecycle"] == "production"
 
 
 # -- what comes back from the dead ----------------------------------------------------------------
