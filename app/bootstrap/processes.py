@@ -6,7 +6,6 @@ import logging
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from app.bootstrap.database import (
     open_unless_away,
     unconnected,
 )
+from app.bootstrap.index_maker import IndexMaker
 from app.bootstrap.late_start import LateStart
 from app.bootstrap.providers import provider_warnings
 from app.bootstrap.web import is_quick, make_app
@@ -40,7 +40,7 @@ from app.db.outages import is_outage, is_refusal
 from app.logs import fields, set_up_logging
 from app.serve.child import Child
 from app.serve.listening import listen_shares
-from app.serve.process import ChildSpec, Process
+from app.serve.process import ChildSpec
 from app.serve.supervisor import Supervisor
 from app.serve.tuning import prepare_reading
 from app.serve.web import WebSettings, run_web
@@ -66,8 +66,6 @@ WARM = (
 # maps such blocks and gives them back; by default it would learn to keep them.
 MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 NEVER = timedelta(days=3650)
-# After so many seconds a web process makes the index itself.
-MAKING_INDEX = 120.0
 # How long the worker waits for its deliveries to end; what is under way then is made once more.
 STOPPING = 10.0
 
@@ -164,7 +162,7 @@ def web(child: Child, source: Source) -> None:
             lifecycle.ready,
             WARM,
             IndexMetrics(registry).observe,
-            lambda: _index_was_made(source, child.stopping),
+            IndexMaker(ChildSpec("index", make_index, (source,)), child.stopping),
             lifecycle.hinder,
         )
         threading.Thread(target=follower.run, name="index", daemon=True).start()
@@ -192,23 +190,7 @@ def make_index(child: Child, source: Source) -> None:
     _log(settings)
     # Whoever wants it made has brought the schema up to date.
     with closing(connect(settings.backend.database, settings.callboard.data_directory)) as database:
-        join_catalog(settings, database).snapshots.make(WARM)
-    child.ready()
-
-
-def _index_was_made(source: Source, stop: threading.Event) -> bool:
-    process = Process(ChildSpec("index", make_index, (source,)))
-    deadline = time.monotonic() + MAKING_INDEX
-    try:
-        while process.exit_code is None and time.monotonic() < deadline:
-            if stop.wait(0.05):
-                break
-        return process.exit_code == 0
-    finally:
-        if process.exit_code is None:
-            process.kill()
-            process.wait()
-        process.close()
+        join_catalog(settings, database).snapshots.make(WARM, child.ready)
 
 
 def work(child: Child, source: Source) -> None:

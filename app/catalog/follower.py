@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from app.catalog.snapshot import Snapshots
 from app.db.outages import is_outage
@@ -25,6 +26,29 @@ AWAY = 1.0
 UNAVAILABLE = "The database does not answer, try again later"
 
 
+class Maker(Protocol):
+    """Makes the index's file elsewhere."""
+
+    def base(self) -> bool:
+        """Begin, and wait until the base is in the file; tell if it is."""
+        ...
+
+    def end(self) -> None:
+        """Be done, whether or not the columns are in the file as well."""
+        ...
+
+
+class Nobody:
+    """Where each process has to make its own."""
+
+    def base(self) -> bool:
+        """Make nothing."""
+        return False
+
+    def end(self) -> None:
+        """Have nothing to end."""
+
+
 @dataclass(slots=True)
 class Follower:
     """Loads the index, says when it is ready, and then follows the changes."""
@@ -34,7 +58,7 @@ class Follower:
     ready: Callable[[], None]
     warm: Sequence[str] = ()
     observe: Callable[[EntityIndex], None] = lambda _: None
-    make_base: Callable[[], bool] = lambda: False
+    maker: Maker = field(default_factory=Nobody)
     # Is told what keeps this process from answering, and nothing when that is over.
     hinder: Callable[[str], None] = lambda _: None
 
@@ -46,14 +70,15 @@ class Follower:
             started = time.monotonic()
             try:
                 if not is_loaded:
-                    self.snapshots.begin(self.make_base)
+                    self.snapshots.begin(self.maker.base)
                 self.snapshots.refresh()
                 self.hinder("")
                 if not is_loaded:
                     is_loaded = True
                     self.ready()
                     # Reads are answered from now on; the first that needs a column waits for it.
-                    self.snapshots.index.warm(self.warm)
+                    self.snapshots.warm(self.warm)
+                    self.maker.end()
                     release_memory()
                 self.snapshots.merge()
                 self.snapshots.keep()

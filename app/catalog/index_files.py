@@ -38,20 +38,20 @@ class IndexFiles:
         return self.folder / "index.bin"
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
+    def turn(self, lock_name: str = "lock", patience: float = PATIENCE) -> Iterator[bool]:
         """Wait until no other process is at the file, but not for ever; tell if there is a place.
 
-        Where nothing can be written, nobody has to wait.
+        Where nothing can be written, nobody has to wait. There may be turns for different things.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a")
+            lock = (self.folder / lock_name).open("a")
         except OSError as error:
             log.warning("no index file", extra=fields(path=self.folder, reason=error.strerror))
             yield False
             return
         with lock:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + patience
             while not _locked(lock) and time.monotonic() < deadline:
                 time.sleep(_LOOK_EVERY)
             yield True

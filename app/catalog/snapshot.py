@@ -33,6 +33,10 @@ STREAM_BATCH = 400
 # The index's base is written to its file at most so often, and not for so few entities.
 KEEP_EVERY = 60.0
 FEW = 2000
+# The turn in which the columns of a new file are made.
+COLUMNS = "columns"
+# So long a process waits for columns that another one makes, before it makes them, too (seconds).
+COLUMNS_PATIENCE = 60.0
 # History may have been cut off behind an older file.
 OLDEST = 12 * 3600.0
 
@@ -178,14 +182,30 @@ class Snapshots:
             if not is_small and make():
                 self.adopt()
 
-    def make(self, columns: Iterable[str]) -> None:
-        """Make the base with some columns and write it to the file; nobody else may be at it."""
-        self.refresh()
-        self.index.warm(columns)
-        with self.open() as snapshot:
-            about = _about(snapshot.store, self.index.base_seq)
+    def make(self, columns: Iterable[str], made: Callable[[], object] = lambda: None) -> None:
+        """Make the base and write it to the file, and again with `columns` when they are made, too.
+
+        Nobody else may be at the file until the base is `made`. Whoever wants the columns can wait
+        for the turn that is held until they are there.
+        """
+        if self.files is None:
+            return
+        with self.files.turn(COLUMNS):
+            self.refresh()
+            with self.open() as snapshot:
+                about = {**_about(snapshot.store, self.index.base_seq), "at": time.time()}
+            self.files.write(self.index.packed(about))
+            made()
+            self.index.warm(columns)
+            if self.files.about() == about:
+                self.files.write(self.index.packed(about))
+
+    def warm(self, columns: Iterable[str]) -> None:
+        """Have columns ready: those of the file, which may be in the making, and the rest."""
         if self.files is not None:
-            self.files.write(self.index.packed({**about, "at": time.time()}))
+            with self.files.turn(COLUMNS, COLUMNS_PATIENCE):
+                self._exchange(self.files)
+        self.index.warm(columns)
 
     def merge(self) -> None:
         """Fold the changes since the last merge into the index's base, if it is time to."""
@@ -227,14 +247,24 @@ class Snapshots:
 
     def _share(self, files: IndexFiles) -> None:
         self.adopt()
+        if self._exchange(files):
+            return
         with self.open() as snapshot:
             about = _about(snapshot.store, self.index.base_seq)
+        files.write(self.index.packed({**about, "at": time.time()}))
+        self._exchange(files)
+
+    def _exchange(self, files: IndexFiles) -> bool:
+        """Go on with what is in the file if it is the same base; tell if it is."""
         packed = files.read()
-        if packed is None or not _is_of(packed.about, about):
-            files.write(self.index.packed({**about, "at": time.time()}))
-            packed = files.read()
-        if packed is not None and _is_of(packed.about, about):
-            self.index.exchange(packed)
+        if packed is None or _seq_of(packed.about) != self.index.base_seq:
+            return False
+        with self.open() as snapshot:
+            about = _about(snapshot.store, self.index.base_seq)
+        if not _is_of(packed.about, about):
+            return False
+        self.index.exchange(packed)
+        return True
 
     def _load_documents(self, ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         with self.open() as snapshot:

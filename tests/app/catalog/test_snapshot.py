@@ -14,7 +14,7 @@ from app.catalog.index_files import IndexFiles
 from app.catalog.snapshot import Snapshots
 from app.db.engine import open_database
 from app.db.statements import Statements
-from app.model.query import EVERYTHING, equals
+from app.model.query import EVERYTHING, Order, equals
 from tests.app.catalog.write_side import Graph, emission
 
 ONE = Parent("one")
@@ -458,6 +458,51 @@ def test_the_first_process_has_the_base_made_and_the_next_ones_find_it(graph, fi
         assert snapshots.index.base_seq == 2
         assert names(snapshots) == {"a": "v1", "b": "v1"}
     assert made == [1]
+
+
+def described(snapshots):
+    """Answer how many entities have a description, which a column tells."""
+    with snapshots.open() as snapshot:
+        order = Order("metadata.description")
+        return snapshot.ask(lambda index: index.total(index.match(EVERYTHING), order))
+
+
+def test_the_base_is_there_before_its_columns_which_others_wait_for(graph, filed, monkeypatch):
+    write(graph, "a", "b")
+    maker = filed()
+    monkeypatch.setattr(Snapshots, "_load_documents", lambda *_: pytest.fail("read again"))
+    other = filed()
+
+    def warm():
+        other.warm(["metadata.description"])
+        other.close()
+
+    warming = threading.Thread(target=warm)
+
+    def made():
+        other.begin(lambda: pytest.fail("made again"))
+        assert names(other) == {"a": "v1", "b": "v1"}
+        warming.start()
+        warming.join(0.2)
+        assert warming.is_alive()
+
+    maker.make(["metadata.description"], made)
+    warming.join(10)
+
+    # Another text than the base knows would have to be read from the documents.
+    assert not warming.is_alive()
+    assert described(other) == 2
+
+
+def test_columns_that_the_file_lacks_are_made_by_each_process(graph, filed):
+    write(graph, "a")
+    filed().make([])
+    other = filed()
+    other.begin(lambda: pytest.fail("made again"))
+
+    other.warm(["metadata.description"])
+
+    assert described(other) == 1
 
 
 def test_a_process_begins_without_a_base_if_none_could_be_made(graph, filed):
