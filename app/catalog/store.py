@@ -136,7 +136,7 @@ class GraphStore:
 
     def emissions_below(self, ref_id: int) -> list[EmissionRow]:
         """Answer everything that the Location `ref_id` emits, for whatever source."""
-        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ?"
+        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ? ORDER BY id"
         return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
 
     def sources(self) -> list[str]:
@@ -431,8 +431,8 @@ class GraphStore:
 
     def all_readings(self) -> list[ReadingRow]:
         """Answer how every Location was last read."""
-        rows = self.sql.rows("SELECT ref_id, fingerprint, good, reader FROM reading")
-        return [ReadingRow(*row) for row in rows]
+        sql = "SELECT ref_id, fingerprint, good, reader FROM reading ORDER BY ref_id"
+        return [ReadingRow(*row) for row in self.sql.rows(sql)]
 
     def save_reading(self, reading: ReadingRow, now: datetime) -> None:
         """Remember what a Location held when it was read."""

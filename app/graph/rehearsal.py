@@ -283,7 +283,8 @@ class Rehearsals:
         sources = self.processor.readers.url.sources
         for place in found.unknown:
             kind, _, target = place.partition(":")
-            if kind == "url" and not any(s.serves(parse_url(target)) for s in sources):
+            is_shown = kind == "url" and place not in found.skipped
+            if is_shown and not any(s.serves(parse_url(target)) for s in sources):
                 found.flaws.append(flaw_at(place, not_allowed(target)))
 
     # -- inside of a trial ------------------------------------------------------------------------

@@ -409,6 +409,24 @@ def test_locations_that_name_each_other_end(platform):
     assert {"location:default/a", "location:default/b"} <= set(platform.refs())
 
 
+def test_a_location_that_names_its_own_file_is_served_at_once(platform):
+    own = "kind: Location\napiVersion: backstage.io/v1alpha1\nmetadata: {name: own}\n"
+    platform.write("own.yaml", f"{own}spec: {{target: ./own.yaml}}\n---\n{document('web')}")
+
+    report = platform.root("own.yaml")
+
+    assert report.flaws == []
+    assert {"component:default/web", "location:default/own"} <= set(platform.refs())
+    assert platform.rows("SELECT * FROM refresh") == []
+    changes = platform.rows("SELECT count(*) FROM change")
+    platform.root("own.yaml")
+    assert platform.rows("SELECT count(*) FROM change") == changes
+
+    platform.write("own.yaml", document("web"))
+    platform.root("own.yaml")
+    assert "location:default/own" not in platform.refs()
+
+
 def test_locations_may_not_be_nested_without_end(database, tmp_path):
     platform = Platform(database, tmp_path, max_depth=3)
     for number in range(6):

@@ -192,6 +192,14 @@ def test_it_can_be_left_out_instead(platform):
     assert (found.changes, found.skipped) == ([], [f"url:{BASE}README.md"])
 
 
+def test_only_a_file_that_is_shown_has_to_be_one_that_the_server_may_read(platform):
+    place = "url:https://elsewhere.example.org/README.md"
+    left_out = platform.rehearsals.rehearse([GivenFile(place, b"# Hello", is_optional=True)])
+    assert (left_out.skipped, left_out.flaws) == ([place], [])
+    shown = platform.rehearsals.rehearse([GivenFile(place, b"")])
+    assert [flaw.problem.name for flaw in shown.flaws] == ["NotAllowedError"]
+
+
 def test_a_file_that_a_given_location_names_is_known(platform):
     changed = {
         "api.yaml": documents(document("more", kind="Location", targets=["./new.yaml"])),
