@@ -8,11 +8,28 @@ from dataclasses import replace
 from app.catalog.emission import Emission, Flaw
 from app.model.problem import Problem
 
+_NAME = "ConflictError"
+
 
 def conflict(emission: Emission, place: str) -> Flaw:
     """Say that a name is taken; it resolves itself when the other one goes."""
-    message = f"{emission.ref} is already described by {place}, which keeps the name"
-    return _clash(emission, message)
+    return _clash(emission, _taken(emission.ref, place))
+
+
+def kept_by(flaw: Flaw, place: str) -> Flaw:
+    """Say of a conflict that by now another place keeps the name."""
+    message = _taken(flaw.problem.ref, place)
+    problem = replace(flaw.problem, message=message)
+    return replace(flaw, error={**flaw.error, "message": message}, problem=problem)
+
+
+def is_conflict(flaw: Flaw) -> bool:
+    """Tell whether a flaw is a conflict that waits to resolve itself."""
+    return flaw.problem.name == _NAME and bool(flaw.problem.ref) and not flaw.is_notice
+
+
+def _taken(ref: str, place: str) -> str:
+    return f"{ref} is already described by {place}, which keeps the name"
 
 
 def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
@@ -40,6 +57,5 @@ def _notice(flaw: Flaw, emission: Emission) -> Flaw:
 
 
 def _clash(emission: Emission, message: str) -> Flaw:
-    name = "ConflictError"
-    problem = Problem(emission.location, message, name, emission.line, 1, "", emission.ref)
-    return Flaw({"name": name, "message": message}, problem)
+    problem = Problem(emission.location, message, _NAME, emission.line, 1, "", emission.ref)
+    return Flaw({"name": _NAME, "message": message}, problem)

@@ -54,6 +54,16 @@ class PreviewStore:
         """Answer every problem that is known: the place, and the error as it is kept."""
         return {(row[0], row[1]) for row in self.sql.rows("SELECT location, error FROM problem")}
 
+    def conflicts(self, refs: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Answer who waits for one of these refs, by ref and place, and which place has it."""
+        sql = (
+            "SELECT r.ref, e.location, h.location FROM emission e JOIN ref r ON r.id = e.ref_id "
+            "JOIN emission h ON h.ref_id = e.ref_id AND h.claimed "
+            "WHERE r.ref = ANY(?) AND NOT e.claimed AND e.document IS NOT NULL "
+            "AND e.location <> h.location"
+        )
+        return {(row[0], row[1]): row[2] for row in self.sql.rows(sql, list(refs))}
+
     def set_waiting_aside(self) -> None:
         """Let what others want stitched be none of ours; for transactions that end in nothing."""
         self.sql.execute("DELETE FROM stitch")

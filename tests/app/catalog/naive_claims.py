@@ -98,7 +98,7 @@ class NaiveClaims:
                 ]
                 if heirs and self.holder(ref) is None:
                     place = places.get(ref)
-                    heir = min(heirs, key=lambda said: (said.place != place, said.age))  # noqa: B023
+                    heir = min(heirs, key=lambda said: (said.place != place, said.age))
                     heir.is_claimed, places[ref] = True, heir.place
             # What is described by nothing valid leads nowhere.
             self.said = [s for s in self.said if not s.parent or self.holder(s.parent)]

@@ -62,7 +62,10 @@ def test_accept_chooses_the_form(api, accept, content_type, start):
 def test_a_file_that_will_be_gone_and_one_that_may_be_left_out(api):
     gone, text = file(content=None), file("notes.txt", "no YAML: [", ifUnknown="ignore")
     effect = api.preview(gone, text).get_json()
-    assert effect["files"] == {"unknown": [f"url:{BASE}notes.txt"], "skipped": [f"url:{BASE}notes.txt"]}  # noqa: E501
+    assert effect["files"] == {
+        "unknown": [f"url:{BASE}notes.txt"],
+        "skipped": [f"url:{BASE}notes.txt"],
+    }
     assert [problem["kind"] for problem in effect["problems"]] == ["unreadable"]
 
 
@@ -76,7 +79,10 @@ def test_what_a_caller_may_not_see_is_counted(api):
     ("files", "message"),
     [
         ([{"content": ""}], "request/body/files/0 must have required property 'location'"),
-        ([{"location": f"url:{BASE}a"}], "request/body/files/0 must have required property 'content'"),  # noqa: E501
+        (
+            [{"location": f"url:{BASE}a"}],
+            "request/body/files/0 must have required property 'content'",
+        ),
         ([file(content=7)], "request/body/files/0/content must be"),
         ([file(more=1)], "request/body/files/0 must NOT have additional properties"),
         ([file(ifUnknown="fail")], "request/body/files/0/ifUnknown must be register or ignore"),

@@ -1,4 +1,4 @@
-"""The routes of previews and pushes on a real write side, whose one source may be pushed by `ci`."""
+"""The routes of previews and pushes on a real write side; `ci` may push to its one source."""
 
 from __future__ import annotations
 
