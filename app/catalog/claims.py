@@ -2,7 +2,8 @@
 
 A ref is claimed by its first valid emission. Emissions from the same location share the claim, the
 newest content wins; one from another location is a recorded conflict that waits. When the claimed
-emission goes, the oldest waiting one takes over. Relations and stitching follow the claim.
+emission goes, another one from its location takes over, or else the oldest that waits. Relations
+and stitching follow the claim.
 
 A change here writes emissions, edges and marks for stitching in the caller's transaction; what is
 served changes when `app.catalog.stitching` works the marks off.

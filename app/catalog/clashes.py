@@ -13,23 +13,18 @@ _NAME = "ConflictError"
 
 def conflict(emission: Emission, place: str) -> Flaw:
     """Say that a name is taken; it resolves itself when the other one goes."""
-    return _clash(emission, _taken(emission.ref, place))
+    return waits(emission.ref, emission.location, emission.line, place)
 
 
-def kept_by(flaw: Flaw, place: str) -> Flaw:
-    """Say of a conflict that by now another place keeps the name."""
-    message = _taken(flaw.problem.ref, place)
-    problem = replace(flaw.problem, message=message)
-    return replace(flaw, error={**flaw.error, "message": message}, problem=problem)
+def waits(ref: str, location: str, line: int, place: str) -> Flaw:
+    """Say that what is described at a location waits for `place` to give up its name."""
+    message = f"{ref} is already described by {place}, which keeps the name"
+    return _clash((ref, location, line), message)
 
 
 def is_conflict(flaw: Flaw) -> bool:
     """Tell whether a flaw is a conflict that waits to resolve itself."""
     return flaw.problem.name == _NAME and bool(flaw.problem.ref) and not flaw.is_notice
-
-
-def _taken(ref: str, place: str) -> str:
-    return f"{ref} is already described by {place}, which keeps the name"
 
 
 def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
@@ -39,7 +34,8 @@ def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
         later = last[emission.ref]
         if later is not emission:
             message = f"{emission.ref} is described again on line {later.line}, which counts"
-            yield _notice(_clash(emission, message), emission)
+            where = (emission.ref, emission.location, emission.line)
+            yield _notice(_clash(where, message), emission)
 
 
 def rivalries(lost: Iterable[tuple[Emission, str]]) -> Iterator[Flaw]:
@@ -56,6 +52,7 @@ def _notice(flaw: Flaw, emission: Emission) -> Flaw:
     return replace(flaw, error={**flaw.error, "ref": emission.ref}, is_notice=True)
 
 
-def _clash(emission: Emission, message: str) -> Flaw:
-    problem = Problem(emission.location, message, _NAME, emission.line, 1, "", emission.ref)
+def _clash(where: tuple[str, str, int], message: str) -> Flaw:
+    ref, location, line = where
+    problem = Problem(location, message, _NAME, line, 1, "", ref)
     return Flaw({"name": _NAME, "message": message}, problem)

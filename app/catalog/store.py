@@ -102,14 +102,17 @@ class GraphStore:
     # -- refs -------------------------------------------------------------------------------------
 
     def ref_ids(self, refs: Iterable[str]) -> dict[str, int]:
-        """Answer the number of every ref, giving new ones to those never mentioned before."""
+        """Answer the number of every ref, giving new ones to those never mentioned before.
+
+        They are in the order that was asked for, as what is visited in their order is.
+        """
         wanted = list(refs)
         found = self.known_refs(wanted)
         missing = [(ref,) for ref in wanted if ref not in found]
         if missing:
             self.sql.insert(tables.ref, ["ref"], missing, conflict="DO NOTHING")
             found |= self.known_refs([ref for (ref,) in missing])
-        return found
+        return {ref: found[ref] for ref in wanted}
 
     def known_refs(self, refs: Sequence[str]) -> dict[str, int]:
         """Answer the numbers of those refs that have one."""

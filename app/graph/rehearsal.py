@@ -31,7 +31,7 @@ from app.db.trial import trial
 from app.errors import ConflictError, InputError, ServiceUnavailableError
 from app.graph.given_files import GivenFiles, matches, place_of, readers_behind
 from app.graph.preview_store import PreviewStore
-from app.graph.rehearsed import Rehearsed, lasting
+from app.graph.rehearsed import Rehearsed, settle_flaws
 from app.graph.stand_ins import Desk, Later
 from app.model import documents
 from app.model.entity import CatalogFile
@@ -190,7 +190,7 @@ class Rehearsals:
                     owned.add(place_of(file.location))
         return _Plan(
             locations,
-            list(parts),
+            sorted(parts),
             frozenset(owned),
             frozenset(map(place_of, read)),
             frozenset(place_of(file.location) for file in given if file.is_optional),
@@ -237,7 +237,6 @@ class Rehearsals:
                 self._ingest_rest(ingest, store, found)
             if not (shelf.missing or desk.waiting):
                 self._stitch(shared, store)
-                found.flaws = list(lasting(found, store))
                 self._look(store, start, found)
         return found
 
@@ -309,6 +308,7 @@ class Rehearsals:
         found.after, found.edges_after = store.documents(refs), store.edges_around(refs)
         with self.database.snapshot() as connection:
             outside = PreviewStore(Statements.on(connection))
+            settle_flaws(found, outside, store)
             found.before = outside.documents(refs)
             found.edges_before = outside.edges_around(refs)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
-from app.catalog.clashes import is_conflict, kept_by
+from app.catalog.clashes import is_conflict, waits
 from app.catalog.emission import Flaw
 from app.graph.preview_store import ChangeRow, EdgeRow, PreviewStore
 from app.model.problem import Problem
@@ -34,20 +34,31 @@ class Rehearsed:
     files: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
-def lasting(found: Rehearsed, store: PreviewStore) -> Iterator[Flaw]:
-    """Leave out what was wrong on the way only, because one place was read before another."""
-    known = store.problems()
-    refs = {flaw.problem.ref for flaw in found.flaws if is_conflict(flaw)}
-    conflicts = store.conflicts(refs)
-    for flaw in found.flaws:
-        problem = flaw.problem
-        if is_conflict(flaw):
-            holder = conflicts.get((problem.ref, problem.location))
-            if holder is not None:
-                yield kept_by(flaw, holder)
-        elif problem in found.of_sources or (problem.location, _error(flaw)) in known:
-            yield flaw
+def settle_flaws(found: Rehearsed, before: PreviewStore, after: PreviewStore) -> None:
+    """Leave out what was wrong on the way only, because one place was read before another.
+
+    Names that are taken are told by how they are in the end.
+    """
+    told = {(f.problem.ref, f.problem.location) for f in found.flaws if is_conflict(f)}
+    problems = after.problems()
+    found.flaws = [
+        flaw
+        for flaw in found.flaws
+        if not is_conflict(flaw)
+        and (flaw.problem in found.of_sources or known_as(flaw) in problems)
+    ]
+    refs = {change.ref for change in found.changes} | {ref for ref, _ in told}
+    waited = {(row.ref, row.location) for row in before.conflicts(refs)}
+    for row in sorted(after.conflicts(refs)):
+        who = (row.ref, row.location)
+        flaw = waits(*row)
+        if who not in waited:
+            found.flaws.append(flaw)
+        elif who in told:
+            found.flaws.append(flaw)
+            found.known_flaws.add(known_as(flaw))
 
 
-def _error(flaw: Flaw) -> str:
-    return orjson.dumps(flaw.error).decode()
+def known_as(flaw: Flaw) -> tuple[str, str]:
+    """Answer what a flaw is remembered as: its place, and the error as it is kept."""
+    return flaw.problem.location, orjson.dumps(flaw.error).decode()

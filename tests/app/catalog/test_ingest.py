@@ -551,6 +551,24 @@ def test_a_new_file_does_not_take_a_name_from_an_older_one_of_its_location(platf
         assert owner(platform) == text
 
 
+def test_nor_does_one_that_is_read_before_a_pattern_that_finds_the_older_one(platform):
+    targets = "[./a.yaml, ./d/*.yaml]"
+    all_of_them = "apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: all}\n"
+    platform.write("all.yml", f"{all_of_them}spec: {{targets: {targets}, presence: optional}}\n")
+    platform.write("d/b.yaml", document("one", owner="b"))
+    platform.root("all.yml")
+    platform.write("a.yaml", document("one", owner="a"))
+
+    for text in ("b", "b2"):
+        platform.write("d/b.yaml", document("one", owner=text))
+        assert len(platform.root("all.yml").flaws) == 1
+        assert owner(platform) == text
+
+    (platform.folder / "d" / "b.yaml").unlink()
+    platform.root("all.yml")
+    assert owner(platform) == "a"
+
+
 def test_a_file_takes_a_name_over_that_another_of_its_location_leaves(platform, shared):
     platform.write("b.yaml", document("one", owner="b") + "---\n" + document("two"))
     shared()
