@@ -35,9 +35,15 @@ def _yields(
     """Tell whether another file of the same parent has the name."""
     ref_id, emission = offer
     mine = _own(rows, parent)
-    if mine is None or not mine.is_valid or mine.location == emission.location:
-        return False
-    return rivals.holds_off(ref_id, emission, mine.location)
+    if mine is None or mine.location == emission.location:
+        yields = False
+    elif mine.is_valid:
+        yields = rivals.holds_off(ref_id, emission, mine.location)
+    else:
+        yields = rivals.is_no_better(ref_id, emission, mine.location)
+    if not yields:
+        rivals.note(ref_id, emission)
+    return yields
 
 
 def _heir(rows: Sequence[EmissionRow], loser: EmissionRow | None) -> EmissionRow | None:

@@ -29,6 +29,7 @@ class Rivals:
     _put_off: list[Emission] = field(default_factory=list)
     _waiting: set[int] = field(default_factory=set)
     _patterns: set[str] = field(init=False)
+    _invalid: dict[int, Emission] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Note the patterns: what one stands for is not known before it is read."""
@@ -46,6 +47,21 @@ class Rivals:
             self._waiting.add(ref_id)
             return True
         return False
+
+    def is_no_better(self, ref_id: int, emission: Emission, holder: str) -> bool:
+        """Tell whether an emission is not valid, as that is not which was read before."""
+        if ref_id in self.seen and emission.document is None:
+            self.lost.append((emission, holder))
+            return True
+        return False
+
+    def note(self, ref_id: int, emission: Emission) -> None:
+        """Note that an emission is written, perhaps over one that was not valid."""
+        other = self._invalid.pop(ref_id, None)
+        if other is not None and other.location != emission.location:
+            self.lost.append((other, emission.location))
+        if emission.document is None:
+            self._invalid[ref_id] = emission
 
     def put_off(self) -> Iterator[list[Emission]]:
         """Yield, file by file, what waited for another file to be read. Nothing waits after it."""

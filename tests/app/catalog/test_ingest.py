@@ -569,6 +569,25 @@ def test_nor_does_one_that_is_read_before_a_pattern_that_finds_the_older_one(pla
     assert owner(platform) == "a"
 
 
+@pytest.mark.parametrize("other", ["b", 8])
+def test_a_file_that_is_not_valid_loses_a_name_at_once_and_for_good(platform, shared, other):
+    platform.write("a.yaml", document("one", owner=7))
+    platform.write("b.yaml", document("one", owner=other))
+    loser = "a.yaml" if other == "b" else "b.yaml"
+    seen = []
+    for number in range(3):
+        # A new file has the others read again.
+        platform.write("c.yaml", document(f"c{number}"))
+        shared()
+        notices = platform.rows("SELECT location FROM problem WHERE notice")
+        emission = platform.rows(
+            "SELECT e.hash FROM emission e JOIN ref r ON r.id = e.ref_id WHERE r.ref LIKE '%/one'"
+        )
+        seen.append(([place[-6:] for (place,) in notices], emission))
+    assert seen[0][0] == [loser]
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_a_file_takes_a_name_over_that_another_of_its_location_leaves(platform, shared):
     platform.write("b.yaml", document("one", owner="b") + "---\n" + document("two"))
     shared()

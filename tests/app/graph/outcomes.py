@@ -6,6 +6,7 @@ all that is wrong now and was not before.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from app.catalog.processing import ORIGIN
 from app.graph.rehearsed import known_as
 
 Row = tuple[str, str, Any]
+_ORIGINATED = re.compile(r"originated at [^ ]+")
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ def without_origins(outcome: Outcome, before: State, after: State) -> Outcome:
         plain = _without_origin(entity)
         if operation != "update" or _without_origin(before.served[ref]) != plain:
             rows[ref] = (operation, "", plain)
-    return Outcome(rows, outcome.flaws)
+    # An error may name the origin as well.
+    flaws = {(*where, _ORIGINATED.sub("", error)) for *where, error in outcome.flaws}
+    return Outcome(rows, flaws)
 
 
 def _without_uid(entity):
