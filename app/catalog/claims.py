@@ -2,7 +2,8 @@
 
 A ref is claimed by its first valid emission. Emissions from the same location share the claim, the
 newest content wins; one from another location is a recorded conflict that waits. When the claimed
-emission goes, the oldest waiting one takes over. Relations and stitching follow the claim.
+emission goes, another one from its location takes over, or else the oldest that waits. Relations
+and stitching follow the claim.
 
 A change here writes emissions, edges and marks for stitching in the caller's transaction; what is
 served changes when `app.catalog.stitching` works the marks off.
@@ -34,9 +35,22 @@ def _yields(
     """Tell whether another file of the same parent has the name."""
     ref_id, emission = offer
     mine = _own(rows, parent)
-    if mine is None or not mine.is_valid or mine.location == emission.location:
-        return False
-    return rivals.holds_off(ref_id, emission, mine.location)
+    if mine is None or mine.location == emission.location:
+        yields = False
+    elif mine.is_valid:
+        yields = rivals.holds_off(ref_id, emission, mine.location)
+    else:
+        yields = rivals.is_no_better(ref_id, emission, mine.location)
+    if not yields:
+        rivals.note(ref_id, emission)
+    return yields
+
+
+def _heir(rows: Sequence[EmissionRow], loser: EmissionRow | None) -> EmissionRow | None:
+    """Answer who takes over: one from the same place, which has the name still, or the oldest."""
+    valid = [row for row in rows if row.is_valid]
+    same = (row for row in valid if loser is not None and row.location == loser.location)
+    return next(same, valid[0] if valid else None)
 
 
 def _dump(value: object) -> str:
@@ -129,9 +143,10 @@ class Claims:
         if claims and emission.is_location:
             plan.locations.append(ref_id)
         loses = not claims and emission.document is not None
-        if loses and holder is not None:
+        if loses and holder is not None and holder.location != emission.location:
             self.lost.append((emission, holder.location))
-        return Counts(written=1, invalid=bool(emission.flaws), conflicts=loses)
+            return Counts(written=1, conflicts=1)
+        return Counts(written=1, invalid=bool(emission.flaws))
 
     def _claims(
         self, emission: Emission, mine: EmissionRow | None, holder: EmissionRow | None
@@ -139,16 +154,14 @@ class Claims:
         """Tell whether this emission is what will be served.
 
         One that is not valid claims nothing new, but keeps what it had: its last valid content
-        stays, with the error shown on it.
+        stays, with the error shown on it. One that says the same in the same place as the one that
+        is served lets that be: so a Location whose file names itself is not taken from its parent.
         """
         if emission.document is None:
             return mine is not None and mine.claimed
-        return (
-            holder is None
-            or holder is mine
-            or holder.parent == ORPHAN
-            or holder.location == emission.location
-        )
+        if holder is None or holder is mine or holder.parent == ORPHAN:
+            return True
+        return holder.location == emission.location and holder.hash != emission.hash
 
     def _carry_out(self, plan: _Plan, parent: Parent) -> None:
         store, pack = self.store, self.pack
@@ -244,7 +257,7 @@ class Claims:
                 # What is left only held itself up through what goes.
                 followers += left
             loser = next((r for r in present if r.claimed and r.id in going), None)
-            heir = next((row for row in rooted if row.is_valid), None)
+            heir = _heir(rooted, loser)
             self.store.delete_emissions(
                 row.id for row in present if row.id in going and row is not loser
             )

@@ -8,11 +8,23 @@ from dataclasses import replace
 from app.catalog.emission import Emission, Flaw
 from app.model.problem import Problem
 
+_NAME = "ConflictError"
+
 
 def conflict(emission: Emission, place: str) -> Flaw:
     """Say that a name is taken; it resolves itself when the other one goes."""
-    message = f"{emission.ref} is already described by {place}, which keeps the name"
-    return _clash(emission, message)
+    return waits(emission.ref, emission.location, emission.line, place)
+
+
+def waits(ref: str, location: str, line: int, place: str) -> Flaw:
+    """Say that what is described at a location waits for `place` to give up its name."""
+    message = f"{ref} is already described by {place}, which keeps the name"
+    return _clash((ref, location, line), message)
+
+
+def is_conflict(flaw: Flaw) -> bool:
+    """Tell whether a flaw is a conflict that waits to resolve itself."""
+    return flaw.problem.name == _NAME and bool(flaw.problem.ref) and not flaw.is_notice
 
 
 def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
@@ -22,7 +34,8 @@ def duplicates(emissions: Sequence[Emission]) -> Iterator[Flaw]:
         later = last[emission.ref]
         if later is not emission:
             message = f"{emission.ref} is described again on line {later.line}, which counts"
-            yield _notice(_clash(emission, message), emission)
+            where = (emission.ref, emission.location, emission.line)
+            yield _notice(_clash(where, message), emission)
 
 
 def rivalries(lost: Iterable[tuple[Emission, str]]) -> Iterator[Flaw]:
@@ -39,7 +52,7 @@ def _notice(flaw: Flaw, emission: Emission) -> Flaw:
     return replace(flaw, error={**flaw.error, "ref": emission.ref}, is_notice=True)
 
 
-def _clash(emission: Emission, message: str) -> Flaw:
-    name = "ConflictError"
-    problem = Problem(emission.location, message, name, emission.line, 1, "", emission.ref)
-    return Flaw({"name": name, "message": message}, problem)
+def _clash(where: tuple[str, str, int], message: str) -> Flaw:
+    ref, location, line = where
+    problem = Problem(location, message, _NAME, line, 1, "", ref)
+    return Flaw({"name": _NAME, "message": message}, problem)

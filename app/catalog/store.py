@@ -103,14 +103,17 @@ class GraphStore:
     # -- refs -------------------------------------------------------------------------------------
 
     def ref_ids(self, refs: Iterable[str]) -> dict[str, int]:
-        """Answer the number of every ref, giving new ones to those never mentioned before."""
+        """Answer the number of every ref, giving new ones to those never mentioned before.
+
+        They are in the order that was asked for, as what is visited in their order is.
+        """
         wanted = list(refs)
         found = self.known_refs(wanted)
         missing = [(ref,) for ref in wanted if ref not in found]
         if missing:
             self.sql.insert(tables.ref, ["ref"], missing, conflict="DO NOTHING")
             found |= self.known_refs([ref for (ref,) in missing])
-        return found
+        return {ref: found[ref] for ref in wanted}
 
     def known_refs(self, refs: Sequence[str]) -> dict[str, int]:
         """Answer the numbers of those refs that have one."""
@@ -137,7 +140,7 @@ class GraphStore:
 
     def emissions_below(self, ref_id: int) -> list[EmissionRow]:
         """Answer everything that the Location `ref_id` emits, for whatever source."""
-        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ?"
+        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ? ORDER BY id"
         return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
 
     def sources(self) -> list[str]:
@@ -435,8 +438,8 @@ class GraphStore:
 
     def all_readings(self) -> list[ReadingRow]:
         """Answer how every Location was last read."""
-        rows = self.sql.rows("SELECT ref_id, fingerprint, good, reader FROM reading")
-        return [ReadingRow(*row) for row in rows]
+        sql = "SELECT ref_id, fingerprint, good, reader FROM reading ORDER BY ref_id"
+        return [ReadingRow(*row) for row in self.sql.rows(sql)]
 
     def save_reading(self, reading: ReadingRow, now: datetime) -> None:
         """Remember what a Location held when it was read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -105,18 +106,20 @@ def _files(tree: WorkingTree, paths: tuple[Path, ...], base: str | None) -> list
     search = FileSearch(groups=api_groups(KindRegistry()))
     if base:
         return list(tree.changed(base, search))
-    found = list[dict[str, Any]]()
+    found = dict[Path, dict[str, Any]]()
     for path in paths:
-        if path.is_dir() or path.exists():
-            named = [file.path for file in search.find([path])]
-        else:
-            # One that is named and not there was removed.
-            named = [path.absolute()]
-        for one in named:
+        # One that is named and not there was removed.
+        named = [file.path for file in search.find([path])] if path.exists() else [path]
+        for one in map(_plain, named):
             if not one.is_relative_to(tree.root):
                 raise click.UsageError(f"{one} is not in {tree.root}.")
             given = tree.given(one)
             if given is None:
                 raise click.UsageError(f"{one} is no text of up to 1 MiB.")
-            found.append(given)
-    return found
+            found[one] = given
+    return list(found.values())
+
+
+def _plain(path: Path) -> Path:
+    """Write a path from the root on and without detours; links are left to those who read it."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolving would follow links

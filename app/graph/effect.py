@@ -16,7 +16,7 @@ from app.catalog.processing import LOCATION
 from app.graph.differences import Difference, differences
 from app.graph.given_files import place_of
 from app.graph.preview_store import EdgeRow
-from app.graph.rehearsal import Rehearsed
+from app.graph.rehearsed import Rehearsed, known_as
 
 OWNED_BY = "ownedBy"
 Operation = Literal["create", "update", "delete"]
@@ -206,7 +206,7 @@ def _problems(found: Rehearsed) -> Iterator[EffectProblem]:
             problem.column,
             problem.pointer,
             problem.ref,
-            (problem.location, error.decode()) not in found.known_flaws,
+            known_as(flaw) not in found.known_flaws,
         )
 
 

@@ -35,6 +35,15 @@ class EdgeRow(NamedTuple):
     is_dangling: bool
 
 
+class WaitingRow(NamedTuple):
+    """A description that waits: of what, where, and the place that has the name."""
+
+    ref: str
+    location: str
+    line: int
+    holder: str
+
+
 @dataclass(frozen=True, slots=True)
 class PreviewStore:
     """Reads inside one transaction, whichever it is."""
@@ -53,6 +62,16 @@ class PreviewStore:
     def problems(self) -> set[tuple[str, str]]:
         """Answer every problem that is known: the place, and the error as it is kept."""
         return {(row[0], row[1]) for row in self.sql.rows("SELECT location, error FROM problem")}
+
+    def conflicts(self, refs: Iterable[str]) -> set[WaitingRow]:
+        """Answer what is described in one place while another has the name."""
+        sql = (
+            "SELECT r.ref, e.location, e.line, h.location FROM emission e "
+            "JOIN ref r ON r.id = e.ref_id JOIN emission h ON h.ref_id = e.ref_id AND h.claimed "
+            "WHERE r.ref = ANY(?) AND NOT e.claimed AND e.document IS NOT NULL "
+            "AND e.location <> h.location"
+        )
+        return {WaitingRow(*row) for row in self.sql.rows(sql, list(refs))}
 
     def set_waiting_aside(self) -> None:
         """Let what others want stitched be none of ours; for transactions that end in nothing."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import orjson
 
 from app.catalog.dry_run import Budget, DryRunLimits
-from app.catalog.emission import Emission, Flaw
 from app.catalog.ingest import Ingest
 from app.catalog.locations import flaw_at, generated
-from app.catalog.processing import Processed, Processor
+from app.catalog.processing import Processor
 from app.catalog.registered import REGISTERED
 from app.catalog.stitching import Stitcher
 from app.catalog.writing import GraphWriter
@@ -31,17 +30,18 @@ from app.db.statements import Statements
 from app.db.trial import trial
 from app.errors import ConflictError, InputError, ServiceUnavailableError
 from app.graph.given_files import GivenFiles, matches, place_of, readers_behind
-from app.graph.preview_store import ChangeRow, EdgeRow, PreviewStore
+from app.graph.preview_store import PreviewStore
+from app.graph.rehearsed import Rehearsed, settle_flaws
+from app.graph.stand_ins import Desk, Later
 from app.model import documents
-from app.model.entity import CatalogFile, Entity
-from app.ports import Content, Covering, Found, Ingestor
+from app.model.entity import CatalogFile
+from app.model.problem import Problem
+from app.ports import Covering, Found, Ingestor
 from app.scm.addresses import parse_url
-from app.scm.readers import Readers
 from app.scm.urls import not_allowed
 
 # How often Locations that were changed by what others lead to are visited again.
 PASSES = 8
-_PENDING = flaw_at("", InputError("it was not processed yet"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,73 +75,6 @@ class PreviewLimits:
     """How long other writers are waited for at most."""
     rounds: int = 100
     """How often it is begun anew because something was still to be read or processed."""
-
-
-@dataclass(slots=True)
-class Rehearsed:
-    """What a rehearsal came to: the changes and the flaws, with the documents and edges around.
-
-    `unknown` are given files that nothing reads, `skipped` those among them that were left out.
-    """
-
-    changes: list[ChangeRow] = field(default_factory=list)
-    before: Mapping[str, bytes] = field(default_factory=dict)
-    after: Mapping[str, bytes] = field(default_factory=dict)
-    edges_before: set[EdgeRow] = field(default_factory=set)
-    edges_after: set[EdgeRow] = field(default_factory=set)
-    flaws: list[Flaw] = field(default_factory=list)
-    known_flaws: set[tuple[str, str]] = field(default_factory=set)
-    unknown: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    files: Mapping[str, bytes | None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Desk:
-    """A `FileProcessor` that processes only between trials, and remembers what came of it."""
-
-    processor: Processor
-    limit: int
-    known: dict[tuple[Content, str], Processed] = field(default_factory=dict)
-    waiting: list[tuple[Content, str]] = field(default_factory=list)
-
-    @property
-    def readers(self) -> Readers:
-        """Answer what reads places."""
-        return self.processor.readers
-
-    def file(self, content: Content, origin: str) -> Processed:
-        """Answer what was made of a file, or note that it is wanted."""
-        found = self.known.get((content, origin))
-        if found is None:
-            self.waiting.append((content, origin))
-            return Processed((), (_PENDING,), {})
-        return found
-
-    def entity(self, entity: Entity, origin: str) -> Emission:
-        """Process one entity at once."""
-        return self.processor.entity(entity, origin)
-
-    def work(self) -> bool:
-        """Process what is wanted; answer whether anything was."""
-        waiting, self.waiting = self.waiting, []
-        for content, origin in waiting:
-            self.known[content, origin] = self.processor.file(content, origin)
-        count = sum(len(processed.emissions) for processed in self.known.values())
-        if count > self.limit:
-            raise InputError(f"a preview processes at most {self.limit} entities")
-        return bool(waiting)
-
-
-class _Later:
-    """Takes the place of stitching, which is done once at the end."""
-
-    def stitch_all(self, is_stopped: Callable[[], bool] = lambda: False) -> int:  # noqa: ARG002
-        """Leave it."""
-        return 0
-
-    def learn(self) -> None:
-        """Learn nothing: it would be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +131,7 @@ class Rehearsals:
             budget = Budget(reading, time.monotonic() + reading.seconds, "a preview")
             shelf = GivenFiles(files, plan.read | frozenset(files), budget)
             readers = readers_behind(shelf, self.processor.readers)
-            desk = _Desk(replace(self.processor, readers=readers), self.limits.entities)
+            desk = Desk(replace(self.processor, readers=readers), self.limits.entities)
             for _ in range(self.limits.rounds):
                 found = self._attempt(plan, shelf, desk)
                 if not self._supply(shelf, desk):
@@ -257,7 +190,7 @@ class Rehearsals:
                     owned.add(place_of(file.location))
         return _Plan(
             locations,
-            list(parts),
+            sorted(parts),
             frozenset(owned),
             frozenset(map(place_of, read)),
             frozenset(place_of(file.location) for file in given if file.is_optional),
@@ -270,7 +203,7 @@ class Rehearsals:
             if isinstance(ingestor, Covering) and ingestor.covers(location):
                 yield name
 
-    def _supply(self, shelf: GivenFiles, desk: _Desk) -> bool:
+    def _supply(self, shelf: GivenFiles, desk: Desk) -> bool:
         """Read and process what the last trial lacked; answer whether it lacked anything."""
         has_read = shelf.fetch()
         with shelf.open():
@@ -283,12 +216,13 @@ class Rehearsals:
         sources = self.processor.readers.url.sources
         for place in found.unknown:
             kind, _, target = place.partition(":")
-            if kind == "url" and not any(s.serves(parse_url(target)) for s in sources):
+            is_shown = kind == "url" and place not in found.skipped
+            if is_shown and not any(s.serves(parse_url(target)) for s in sources):
                 found.flaws.append(flaw_at(place, not_allowed(target)))
 
     # -- inside of a trial ------------------------------------------------------------------------
 
-    def _attempt(self, plan: _Plan, shelf: GivenFiles, desk: _Desk) -> Rehearsed:
+    def _attempt(self, plan: _Plan, shelf: GivenFiles, desk: Desk) -> Rehearsed:
         shelf.answered.clear()
         with trial(self.database, self.limits.seconds, self.limits.patience) as shared:
             store = PreviewStore(Statements.on(shared.connection))
@@ -306,14 +240,14 @@ class Rehearsals:
                 self._look(store, start, found)
         return found
 
-    def _joined(self, shared: SharedTransaction, desk: _Desk) -> Ingest:
+    def _joined(self, shared: SharedTransaction, desk: Desk) -> Ingest:
         """Join an ingestion whose every transaction is the trial."""
         writer = self.ingest.writer
         return replace(
             self.ingest,
             writer=GraphWriter(shared, self.codec, writer.relations_of, writer.keeps_orphans),
             processor=desk,
-            stitcher=_Later(),
+            stitcher=Later(),
             stop=threading.Event(),
             progress=lambda _: None,
         )
@@ -324,7 +258,7 @@ class Rehearsals:
         for source, place, stands_for in plan.parts:
             data = shelf.files[place_of(place)]
             shelf.answered.add(place_of(place))
-            found.flaws += _part(ingest, source, place, self._held(place, data, stands_for))
+            _take(ingest, (source, place), self._held(place, data, stands_for), found)
         found.flaws += ingest.locations(plan.locations).flaws
 
     def _held(self, place: str, data: bytes | None, stands_for: bool) -> Sequence[Found]:  # noqa: FBT001
@@ -347,7 +281,7 @@ class Rehearsals:
             if data is None or place in plan.optional or kind != "url":
                 found.skipped.append(place)
             else:
-                found.flaws += _part(ingest, REGISTERED, place, [generated(kind, target)])
+                _take(ingest, (REGISTERED, place), [generated(kind, target)], found)
 
     def _ingest_rest(self, ingest: Ingest, store: PreviewStore, found: Rehearsed) -> None:
         """Read Locations that changed after they were visited, as the worker would soon."""
@@ -374,16 +308,22 @@ class Rehearsals:
         found.after, found.edges_after = store.documents(refs), store.edges_around(refs)
         with self.database.snapshot() as connection:
             outside = PreviewStore(Statements.on(connection))
+            settle_flaws(found, outside, store)
             found.before = outside.documents(refs)
             found.edges_before = outside.edges_around(refs)
 
 
-def _part(ingest: Ingest, source: str, place: str, held: Sequence[Found]) -> list[Flaw]:
+def _take(ingest: Ingest, part: tuple[str, str], held: Sequence[Found], found: Rehearsed) -> None:
+    """Ingest what a source holds at a place."""
+    source, place = part
+    found.of_sources |= {item for item in held if isinstance(item, Problem)}
     try:
-        return ingest.part(source, place, held).flaws
+        found.flaws += ingest.part(source, place, held).flaws
     except ConflictError as error:
         # A mass removal: nothing is removed, and whoever runs the source is told.
-        return [flaw_at(place, error)]
+        flaw = flaw_at(place, error)
+        found.flaws.append(flaw)
+        found.of_sources.add(flaw.problem)
 
 
 def _among(name: str, places: set[str]) -> list[str]:

@@ -9,7 +9,7 @@ from app.errors import ConfigError, InputError, NotFoundError
 from app.model.entity import CatalogFile
 from app.model.problem import Problem
 from app.plugins import discover
-from app.ports import Fingerprinted, Ingestor
+from app.ports import Covering, Fingerprinted, Ingestor
 from app.scm.git_cache import GitLimits
 from app.scm.readers import ReaderSettings, open_readers
 from app.scm.reading import ReadingLimits, UnreadableError
@@ -264,3 +264,35 @@ def test_a_token_is_not_shown_by_what_is_built(readers):
 
     assert "t0ps3cret" not in repr(built)
     assert built.repository.remote.password == "t0ps3cret"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_covered"),
+    [
+        ("blob/main/catalog-info.yaml", True),
+        ("blob/main/services/new/catalog-info.yaml", True),
+        ("blob/main/pages/%5Bid%5D/catalog-info.yaml", True),
+        ("blob/main/services/a/api.yaml", False),
+        ("blob/other/catalog-info.yaml", False),
+        ("blob/main/", False),
+        ("blob/main/../main/x//catalog-info.yaml", False),
+        ("tree/main/catalog-info.yaml", False),
+    ],
+)
+def test_it_tells_which_files_it_would_find(origin, url, readers, path, is_covered):
+    origin.commit(FILES)
+    git = catalog(readers, url=url, paths=["**/catalog-info.yaml"])
+    web = url.removesuffix(".git")
+
+    assert isinstance(git, Covering)
+    assert git.covers(f"url:{web}/{path}") is is_covered
+    assert not git.covers(f"file:{web}/{path}")
+    assert not git.covers(f"url:{web}-two/{path}")
+    assert not git.covers("url:catalog-info.yaml")
+
+
+def test_it_covers_what_it_yields(origin, url, readers):
+    origin.commit(FILES)
+    for settings in ({}, {"branch": "main"}, {"webUrl": "https://forge.example/team/shop"}):
+        git = catalog(readers, url=url, paths=["**/catalog-info.yaml"], **settings)
+        assert all(git.covers(file.location) for file in git.snapshot())

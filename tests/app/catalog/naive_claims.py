@@ -48,7 +48,9 @@ class NaiveClaims:
         if mine is None:
             mine = Said(next(self.ages), ref, parent, source, place, newest, None)
             self.said.append(mine)
-        if is_valid and (holder in (None, mine) or holder.place == place):
+        is_other = holder not in (None, mine)
+        # One that says the same in the same place lets it be.
+        if is_valid and not (is_other and (holder.place != place or holder.newest == newest)):
             for other in self.of(ref):
                 other.is_claimed = other is mine
         mine.place, mine.newest = place, newest
@@ -56,10 +58,11 @@ class NaiveClaims:
             mine.valid = (text, edges)
 
     def release(self, parent: str, source: str, refs: Iterable[str]) -> None:
+        places = {said.ref: said.place for said in self.said if said.is_claimed}
         self.said = [
             s for s in self.said if (s.parent, s.source) != (parent, source) or s.ref not in refs
         ]
-        self._settle()
+        self._settle(places)
 
     def of(self, ref: str) -> list[Said]:
         return [said for said in self.said if said.ref == ref]
@@ -80,7 +83,7 @@ class NaiveClaims:
         found = (s for s in self.of(ref) if (s.parent, s.source) == (parent, source))
         return next(found, None)
 
-    def _settle(self) -> None:
+    def _settle(self, places: dict[str, str]) -> None:
         """Drop what no root leads to, and let heirs take over, until nothing changes any more."""
         before = -1
         while before != len(self.said):
@@ -94,7 +97,9 @@ class NaiveClaims:
                     s for s in self.of(ref) if s.valid and (not s.parent or s.parent in without)
                 ]
                 if heirs and self.holder(ref) is None:
-                    min(heirs, key=lambda said: said.age).is_claimed = True
+                    place = places.get(ref)
+                    heir = min(heirs, key=lambda said: (said.place != place, said.age))
+                    heir.is_claimed, places[ref] = True, heir.place
             # What is described by nothing valid leads nowhere.
             self.said = [s for s in self.said if not s.parent or self.holder(s.parent)]
 

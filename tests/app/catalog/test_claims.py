@@ -143,6 +143,26 @@ def test_two_parents_that_emit_from_the_same_place_share_the_claim(graph):
     assert graph.text(WEB) == "v1"
 
 
+def test_who_says_the_same_in_the_same_place_leaves_the_claim_where_it_is(graph):
+    graph.write(ONE, emission(WEB))
+    graph.write(TWO, emission(WEB))
+    assert graph.rows("SELECT source FROM emission WHERE claimed") == [("one",)]
+
+    counts, _ = graph.write(TWO, emission(WEB, text="newer"))
+    assert counts.conflicts == 0
+    assert graph.rows("SELECT source FROM emission WHERE claimed") == [("two",)]
+
+
+def test_a_place_keeps_a_name_while_anybody_still_finds_it_there(graph):
+    graph.write(ONE, emission(WEB, text="here"))
+    graph.write(Parent("three"), emission(WEB, text="there", location=THERE))
+    graph.write(TWO, emission(WEB, text="here"))
+
+    graph.drop(ONE, WEB)
+
+    assert graph.text(WEB) == "here"
+
+
 def test_of_two_documents_with_one_name_the_last_counts(graph):
     graph.write(ONE, emission(WEB, text="first"), emission(WEB, text="last"))
 

@@ -409,6 +409,24 @@ def test_locations_that_name_each_other_end(platform):
     assert {"location:default/a", "location:default/b"} <= set(platform.refs())
 
 
+def test_a_location_that_names_its_own_file_is_served_at_once(platform):
+    own = "kind: Location\napiVersion: backstage.io/v1alpha1\nmetadata: {name: own}\n"
+    platform.write("own.yaml", f"{own}spec: {{target: ./own.yaml}}\n---\n{document('web')}")
+
+    report = platform.root("own.yaml")
+
+    assert report.flaws == []
+    assert {"component:default/web", "location:default/own"} <= set(platform.refs())
+    assert platform.rows("SELECT * FROM refresh") == []
+    changes = platform.rows("SELECT count(*) FROM change")
+    platform.root("own.yaml")
+    assert platform.rows("SELECT count(*) FROM change") == changes
+
+    platform.write("own.yaml", document("web"))
+    platform.root("own.yaml")
+    assert "location:default/own" not in platform.refs()
+
+
 def test_locations_may_not_be_nested_without_end(database, tmp_path):
     platform = Platform(database, tmp_path, max_depth=3)
     for number in range(6):
@@ -531,6 +549,43 @@ def test_a_new_file_does_not_take_a_name_from_an_older_one_of_its_location(platf
         platform.write("b.yaml", document("one", owner=text))
         assert len(shared().flaws) == 1
         assert owner(platform) == text
+
+
+def test_nor_does_one_that_is_read_before_a_pattern_that_finds_the_older_one(platform):
+    targets = "[./a.yaml, ./d/*.yaml]"
+    all_of_them = "apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: all}\n"
+    platform.write("all.yml", f"{all_of_them}spec: {{targets: {targets}, presence: optional}}\n")
+    platform.write("d/b.yaml", document("one", owner="b"))
+    platform.root("all.yml")
+    platform.write("a.yaml", document("one", owner="a"))
+
+    for text in ("b", "b2"):
+        platform.write("d/b.yaml", document("one", owner=text))
+        assert len(platform.root("all.yml").flaws) == 1
+        assert owner(platform) == text
+
+    (platform.folder / "d" / "b.yaml").unlink()
+    platform.root("all.yml")
+    assert owner(platform) == "a"
+
+
+@pytest.mark.parametrize("other", ["b", 8])
+def test_a_file_that_is_not_valid_loses_a_name_at_once_and_for_good(platform, shared, other):
+    platform.write("a.yaml", document("one", owner=7))
+    platform.write("b.yaml", document("one", owner=other))
+    loser = "a.yaml" if other == "b" else "b.yaml"
+    seen = []
+    for number in range(3):
+        # A new file has the others read again.
+        platform.write("c.yaml", document(f"c{number}"))
+        shared()
+        notices = platform.rows("SELECT location FROM problem WHERE notice")
+        emission = platform.rows(
+            "SELECT e.hash FROM emission e JOIN ref r ON r.id = e.ref_id WHERE r.ref LIKE '%/one'"
+        )
+        seen.append(([place[-6:] for (place,) in notices], emission))
+    assert seen[0][0] == [loser]
+    assert seen[0] == seen[1] == seen[2]
 
 
 def test_a_file_takes_a_name_over_that_another_of_its_location_leaves(platform, shared):

@@ -151,6 +151,32 @@ def test_names_that_are_taken_and_kinds_that_are_not_allowed_are_told(platform):
     assert effect["summary"]["errors"] == 1
 
 
+def test_a_name_that_moves_to_a_file_of_another_source_is_in_no_conflict(platform):
+    changed = {"api.yaml": document("api-two"), "git/a.yaml": document("api")}
+    effect = preview(platform, changed)
+    assert effect["problems"] == []
+    assert operations(effect)[API] == "update"
+
+
+def test_a_conflict_that_was_there_before_is_not_held_against_the_change(platform):
+    platform.repository.files["git/a.yaml"] = document("web")
+    platform.provide()
+    effect = preview(platform, {"git/a.yaml": document("web", lifecycle="old")})
+    assert [(p["kind"], p["isNew"]) for p in effect["problems"]] == [("conflict", False)]
+    assert effect["summary"]["conflicts"] == 0
+    effect = preview(platform, {"git/b.yaml": document("web"), "git/a.yaml": document("w")})
+    assert [(p["location"][-6:], p["isNew"]) for p in effect["problems"]] == [("b.yaml", True)]
+
+
+def test_what_is_wrong_on_the_way_only_is_not_told(platform):
+    files = platform.repository.files
+    files["all.yaml"] = document("all", kind="Location", targets=["./l.yaml"])
+    files["l.yaml"] = document("l", kind="Location", targets=["./web.yaml"])
+    platform.root("team.yaml", "web.yaml", "api.yaml", "all.yaml")
+    changed = {"l.yaml": document("other"), "all.yaml": document("all", kind="Location")}
+    assert preview(platform, changed)["problems"] == []
+
+
 def test_a_file_that_a_location_names_and_that_is_gone_is_unreadable(platform):
     effect = preview(platform, {"api.yaml": None})
     assert [p["kind"] for p in effect["problems"]] == ["unreadable"]
@@ -190,6 +216,14 @@ def test_it_can_be_left_out_instead(platform):
     files = [GivenFile(f"url:{BASE}README.md", b"# Hello", is_optional=True)]
     found = platform.rehearsals.rehearse(files)
     assert (found.changes, found.skipped) == ([], [f"url:{BASE}README.md"])
+
+
+def test_only_a_file_that_is_shown_has_to_be_one_that_the_server_may_read(platform):
+    place = "url:https://elsewhere.example.org/README.md"
+    left_out = platform.rehearsals.rehearse([GivenFile(place, b"# Hello", is_optional=True)])
+    assert (left_out.skipped, left_out.flaws) == ([place], [])
+    shown = platform.rehearsals.rehearse([GivenFile(place, b"")])
+    assert [flaw.problem.name for flaw in shown.flaws] == ["NotAllowedError"]
 
 
 def test_a_file_that_a_given_location_names_is_known(platform):
