@@ -86,7 +86,9 @@ class Claims:
         to leave its name to another of the `rivals` is not written, and not in the answer.
         """
         latest = {emission.ref: emission for emission in batch}
-        ids = self.store.ref_ids(latest)
+        numbers = self.store.ref_ids(latest)
+        # Locations are visited in this order, and the first one to name something has it.
+        ids = {ref: numbers[ref] for ref in latest}
         known = self.store.emissions_of(ids.values())
         plan = _Plan()
         for emission in latest.values():
@@ -95,6 +97,8 @@ class Claims:
             if rivals is not None and _yields(rivals, parent, (ref_id, emission), rows):
                 del ids[emission.ref]
                 continue
+            if rivals is not None:
+                rivals.note(ref_id, emission)
             counts.add([self._decide(plan, parent, (ref_id, emission), rows)])
         self._carry_out(plan, parent)
         counts.read += len(batch)

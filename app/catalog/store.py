@@ -135,8 +135,8 @@ class GraphStore:
         return [EmissionRow(*row) for row in self.sql.rows(sql, parent.ref_id, parent.source)]
 
     def emissions_below(self, ref_id: int) -> list[EmissionRow]:
-        """Answer everything that the Location `ref_id` emits, for whatever source."""
-        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ?"
+        """Answer everything that the Location `ref_id` emits, for whatever source; oldest first."""
+        sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ? ORDER BY id"
         return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
 
     def sources(self) -> list[str]:

@@ -92,6 +92,9 @@ class Visits:
     def _take_turn(self, run: Run, turn: Turn, depth: int) -> None:
         location = turn.location
         given = run.given.pop(location.ref_id, None)
+        if given is not None and places_of(self.processor.readers, location) != {given.location}:
+            # Somebody else has the name, and points elsewhere.
+            given = None
         if depth > self.max_depth:
             message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
             after = turn.ended(turn.before.fingerprint, good=turn.before.good)
@@ -154,8 +157,10 @@ class Visits:
                 continue
             fingerprints[read.target.location] = read.fingerprint
             rivals.coming.discard(read.target.location)
-            rivals.coming |= {content.location for content in read.contents}
-            for content in read.contents:
+            # A file that two of the targets lead to is read, and what is wrong with it told, once.
+            contents = [c for c in read.contents if c.location not in done | broken]
+            rivals.coming |= {content.location for content in contents}
+            for content in contents:
                 rivals.coming.discard(content.location)
                 processed = self.processor.file(content, location.origin)
                 fingerprints |= processed.fingerprints

@@ -574,3 +574,70 @@ def test_an_entity_that_moves_to_another_file_of_its_location_stays_the_same(pla
     assert (one["metadata"]["uid"], one["spec"]["owner"]) == (uid, "b")
     place = one["metadata"]["annotations"]["backstage.io/managed-by-location"]
     assert (place, report.flaws) == (f"file:{path}", [])
+
+
+def test_a_file_named_by_two_targets_is_read_once_and_told_of_once(platform):
+    platform.write("a.yaml", document("one") + "---\n" + document("one", owner="team-b"))
+    platform.write(
+        "all.yml",
+        """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: all}
+        spec: {type: file, targets: [./a.yaml, ./*.yaml]}
+        """,
+    )
+
+    report = platform.root("all.yml")
+
+    assert len(report.flaws) == 1
+    assert len(platform.rows("SELECT * FROM problem")) == 1
+
+
+def test_what_is_not_valid_gives_way_to_another_file_of_its_location_and_is_told(platform, shared):
+    platform.write("a.yaml", document("one", lifecycle=5))
+    platform.write("b.yaml", document("one", owner="b"))
+
+    shared()
+    first = platform.rows("SELECT location, error FROM problem")
+    platform.write("c.yaml", document("two"))
+    shared()
+
+    assert owner(platform) == "b"
+    assert [place[-6:] for place, _ in first] == ["a.yaml"]
+    assert platform.rows("SELECT location, error FROM problem") == first
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_a_later_pattern_matches_keeps_its_name(platform, is_there):
+    platform.write(
+        "all.yml",
+        """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: all}
+        spec: {type: file, targets: [./a.yaml, './b*.yaml']}
+        """,
+    )
+    platform.write("a.yaml", document("two"))
+    held = platform.write("b1.yaml", document("one", owner="b"))
+    platform.root("all.yml")
+    platform.write("a.yaml", document("two") + "---\n" + document("one", owner="a"))
+    if not is_there:
+        held.unlink()
+
+    platform.root("all.yml")
+
+    assert owner(platform) == "b"
+
+
+def test_of_two_configured_locations_the_first_has_what_both_describe(platform):
+    names = [f"{number}.yaml" for number in range(6)]
+    for name in names:
+        platform.write(name, document("one", owner=name))
+    roots = [generated("file", str(platform.folder / name)) for name in names]
+
+    for some in (roots, roots[::-1]):
+        platform.source(*some, name="config")
+        assert owner(platform) == names[roots.index(some[0])]
+        platform.source(name="config")
