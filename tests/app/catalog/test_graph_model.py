@@ -423,7 +423,7 @@ def test_the_graph_on_sqlite_is_what_the_rules_say(migrated_sqlite, tmp_path):
 
     is_nightly = settings.get_current_profile_name() == "nightly"
     Cataloguing.steps = 0
-    follow(OnSqlite, examples=250 if is_nightly else 12, steps=48)
+    follow(OnSqlite, examples=230 if is_nightly else 20, steps=50)
     assert Cataloguing.steps >= (10_000 if is_nightly else 500)
 
 
