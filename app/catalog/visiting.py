@@ -23,7 +23,7 @@ from app.catalog.locations import (
 from app.catalog.processing import FileProcessor
 from app.catalog.rivals import Rivals
 from app.catalog.runs import BATCH, Reading, Run, RunWriter, StoppedError
-from app.catalog.store import EmissionRow, GraphStore, ReadingRow
+from app.catalog.store import EmissionRow, GraphStore, ReadingRow, storable_text
 from app.catalog.turns import OvertakenError, Turn
 from app.db.leases import LeaseLostError
 from app.errors import ConflictError, InputError
@@ -244,6 +244,8 @@ class Visits:
         self, store: GraphStore, location: LocationEntity, flaws: Sequence[Flaw]
     ) -> bool:
         known = store.problems_of([location.emission_id]).get(location.emission_id, [])
-        return [(p.error, p.line, p.column) for p in known] != [
-            (orjson.dumps(f.error).decode(), f.problem.line, f.problem.column) for f in flaws
+        return [(p.error, p.location, p.line, p.column) for p in known] != [
+            (orjson.dumps(f.error).decode(), storable_text(p.location), p.line, p.column)
+            for f in flaws
+            for p in (f.problem,)
         ]

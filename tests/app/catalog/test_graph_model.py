@@ -269,6 +269,7 @@ class Cataloguing(RuleBasedStateMachine):
     def push_everything(self, docs):
         self.world.push(docs)
         self.reference.push("push:cmdb", self._pushed(docs))
+        self._ask_for_more(docs)
 
     @rule(
         docs=st.lists(documents(), max_size=2, unique_by=lambda doc: doc.ref),
@@ -278,6 +279,13 @@ class Cataloguing(RuleBasedStateMachine):
         deleted = {f"component:default/{name}" for name in names} - {doc.ref for doc in docs}
         self.world.push(docs, deleted)
         self.reference.push("push:cmdb", self._pushed(docs), deleted)
+        self._ask_for_more(docs)
+
+    def _ask_for_more(self, docs):
+        """A Location that is pushed may be read again without need."""
+        more = self.world.asked() - self.reference.asked
+        assert more <= {doc.ref for doc in docs if doc.kind == "Location"}
+        self.reference.asked |= more
 
     def _pushed(self, docs):
         return [Found(doc, f"url:{PUSHED}", f"url:{PUSHED}") for doc in docs]
@@ -404,16 +412,19 @@ class Cataloguing(RuleBasedStateMachine):
         assert self.copy == served
 
 
-def follow(machine, *, examples, steps):
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+def follow(machine, *, steps):
+    """Take so many steps, fifty or fewer with each new catalog."""
+    Cataloguing.steps = 0
+    while Cataloguing.steps < steps:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=max(5, min(100, (steps - Cataloguing.steps) // 40)),
+                stateful_step_count=50,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
 
 def test_the_graph_on_sqlite_is_what_the_rules_say(migrated_sqlite, tmp_path):
@@ -421,10 +432,9 @@ def test_the_graph_on_sqlite_is_what_the_rules_say(migrated_sqlite, tmp_path):
         folder = tmp_path / "model"
         make_database = staticmethod(lambda folder: migrated_sqlite(folder / "model.sqlite"))
 
-    is_nightly = settings.get_current_profile_name() == "nightly"
-    Cataloguing.steps = 0
-    follow(OnSqlite, examples=230 if is_nightly else 20, steps=50)
-    assert Cataloguing.steps >= (10_000 if is_nightly else 500)
+    steps = 10_000 if settings.get_current_profile_name() == "nightly" else 600
+    follow(OnSqlite, steps=steps)
+    assert Cataloguing.steps >= steps
 
 
 def test_the_graph_on_postgresql_is_what_the_rules_say(migrated_postgres, tmp_path):
@@ -433,5 +443,4 @@ def test_the_graph_on_postgresql_is_what_the_rules_say(migrated_postgres, tmp_pa
         make_database = staticmethod(lambda _: migrated_postgres())
         remove_database = staticmethod(drop_postgres)
 
-    is_nightly = settings.get_current_profile_name() == "nightly"
-    follow(OnPostgres, examples=20 if is_nightly else 3, steps=40)
+    follow(OnPostgres, steps=1000 if settings.get_current_profile_name() == "nightly" else 100)

@@ -641,3 +641,16 @@ def test_of_two_configured_locations_the_first_has_what_both_describe(platform):
         platform.source(*some, name="config")
         assert owner(platform) == names[roots.index(some[0])]
         platform.source(name="config")
+
+
+def test_a_problem_that_is_elsewhere_now_is_told_of_that_place(platform, shared):
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        platform.write(f"{name}.yaml", document(text))
+    shared()
+
+    platform.write("b.yaml", document("two"))
+    platform.write("c.yaml", document("one"))
+    shared()
+
+    taken = "SELECT location FROM problem WHERE error LIKE '%default/one is already%'"
+    assert [place[-6:] for (place,) in platform.rows(taken)] == ["c.yaml"]
