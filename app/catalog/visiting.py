@@ -71,6 +71,8 @@ class Visits:
     def _visit(self, run: Run, ref_id: int, depth: int) -> None:
         location, before = self._load(ref_id)
         if location is None:
+            # What is read later in this run may lead to it, and then it is to be visited.
+            run.visited.discard(ref_id)
             return
         turn = Turn(location, before)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import orjson
 import pytest
 
 from app.catalog.locations import generated
@@ -479,6 +480,22 @@ def test_a_name_used_twice_in_a_file_is_told_but_is_no_failure(platform):
     platform.write("a.yaml", document("one"))
     platform.root("a.yaml")
     assert platform.rows("SELECT * FROM problem") == []
+
+
+def test_a_location_that_was_asked_for_in_vain_is_read_if_it_appears_in_the_same_run(platform):
+    platform.write("root.yaml", document("one"))
+    inner = generated("file", str(platform.write("inner.yaml", document("two"))))
+    platform.source(inner, name="other")
+    platform.root("root.yaml")
+    ids = dict(platform.rows("SELECT ref, id FROM ref WHERE ref LIKE 'location:%'"))
+    inner_id = ids.pop(str(inner.ref))
+    platform.source(name="other")
+    location = {**inner.data, "spec": {"targets": ["./inner.yaml"]}}
+    platform.write("root.yaml", orjson.dumps(location).decode())
+
+    platform.ingest.locations([inner_id, *ids.values()])
+
+    assert platform.refs("component") == ["component:default/two"]
 
 
 # -- files of one Location that describe the same name --------------------------------------------
