@@ -100,6 +100,7 @@ class Claims:
         to leave its name to another of the `rivals` is not written, and not in the answer.
         """
         latest = {emission.ref: emission for emission in batch}
+        # Locations are visited in this order, and the first one to name something has it.
         ids = self.store.ref_ids(latest)
         known = self.store.emissions_of(ids.values())
         plan = _Plan()

@@ -139,7 +139,7 @@ class GraphStore:
         return [EmissionRow(*row) for row in self.sql.rows(sql, parent.ref_id, parent.source)]
 
     def emissions_below(self, ref_id: int) -> list[EmissionRow]:
-        """Answer everything that the Location `ref_id` emits, for whatever source."""
+        """Answer everything that the Location `ref_id` emits, for whatever source; oldest first."""
         sql = f"SELECT {_EMISSION} FROM emission WHERE parent = ? ORDER BY id"
         return [EmissionRow(*row) for row in self.sql.rows(sql, ref_id)]
 
@@ -171,8 +171,8 @@ class GraphStore:
             ["ref_id", "parent", "source", "location", "line", "hash", "claimed", "document",
              "unprocessed", "discovered_at"],
             [
-                (ref_id, parent.ref_id, parent.source, _text(e.location), e.line, e.hash, claimed,
-                 pack(e.document), None if e.document else pack(e.unprocessed), now)
+                (ref_id, parent.ref_id, parent.source, storable_text(e.location), e.line, e.hash,
+                 claimed, pack(e.document), None if e.document else pack(e.unprocessed), now)
                 for ref_id, e, claimed in rows
             ],
         )  # fmt: skip
@@ -181,7 +181,7 @@ class GraphStore:
         """Replace emissions by id; what is not valid keeps its last valid document."""
         valid, broken = list[tuple[object, ...]](), list[tuple[object, ...]]()
         for emission_id, e, claimed in rows:
-            common = (_text(e.location), e.line, e.hash, claimed)
+            common = (storable_text(e.location), e.line, e.hash, claimed)
             if e.document is None:
                 broken.append((*common, pack(e.unprocessed), emission_id))
             else:
@@ -279,7 +279,7 @@ class GraphStore:
             tables.problem,
             ["emission_id", "location", "line", "column", "pointer", "error", "notice", "at"],
             [
-                (emission_id, _text(p.location), p.line, p.column, _text(p.pointer),
+                (emission_id, storable_text(p.location), p.line, p.column, storable_text(p.pointer),
                  dump(flaw.error), flaw.is_notice, now)
                 for emission_id, found in flaws.items()
                 for flaw in found
@@ -470,6 +470,6 @@ class GraphStore:
         self.sql.execute("DELETE FROM reading WHERE ref_id = ANY(?)", list(ref_ids))
 
 
-def _text(text: str) -> str:
-    """Make a text of PostgreSQL, which knows no NUL characters; it is only shown."""
+def storable_text(text: str) -> str:
+    """Make a text as it is stored: PostgreSQL knows no NUL characters. It is only shown."""
     return text.replace("\0", "\ufffd")

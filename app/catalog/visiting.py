@@ -23,7 +23,7 @@ from app.catalog.locations import (
 from app.catalog.processing import FileProcessor
 from app.catalog.rivals import Rivals
 from app.catalog.runs import BATCH, Reading, Run, RunWriter, StoppedError
-from app.catalog.store import EmissionRow, GraphStore, ReadingRow
+from app.catalog.store import EmissionRow, GraphStore, ReadingRow, storable_text
 from app.catalog.turns import OvertakenError, Turn
 from app.db.leases import LeaseLostError
 from app.errors import ConflictError, InputError
@@ -71,6 +71,8 @@ class Visits:
     def _visit(self, run: Run, ref_id: int, depth: int) -> None:
         location, before = self._load(ref_id)
         if location is None:
+            # What is read later in this run may lead to it, and then it is to be visited.
+            run.visited.discard(ref_id)
             return
         turn = Turn(location, before)
         try:
@@ -92,6 +94,9 @@ class Visits:
     def _take_turn(self, run: Run, turn: Turn, depth: int) -> None:
         location = turn.location
         given = run.given.pop(location.ref_id, None)
+        if given is not None and places_of(self.processor.readers, location) != {given.location}:
+            # Somebody else has the name, and points elsewhere.
+            given = None
         if depth > self.max_depth:
             message = f"Locations are nested more than {self.max_depth} deep; is there a cycle?"
             after = turn.ended(turn.before.fingerprint, good=turn.before.good)
@@ -154,8 +159,10 @@ class Visits:
                 continue
             fingerprints[read.target.location] = read.fingerprint
             rivals.coming.discard(read.target.location)
-            rivals.coming |= {content.location for content in read.contents}
-            for content in read.contents:
+            # A file that two of the targets lead to is read, and what is wrong with it told, once.
+            contents = [c for c in read.contents if c.location not in done | broken]
+            rivals.coming |= {content.location for content in contents}
+            for content in contents:
                 rivals.coming.discard(content.location)
                 processed = self.processor.file(content, location.origin)
                 fingerprints |= processed.fingerprints
@@ -239,6 +246,8 @@ class Visits:
         self, store: GraphStore, location: LocationEntity, flaws: Sequence[Flaw]
     ) -> bool:
         known = store.problems_of([location.emission_id]).get(location.emission_id, [])
-        return [(p.error, p.line, p.column) for p in known] != [
-            (orjson.dumps(f.error).decode(), f.problem.line, f.problem.column) for f in flaws
+        return [(p.error, p.location, p.line, p.column) for p in known] != [
+            (orjson.dumps(f.error).decode(), storable_text(p.location), p.line, p.column)
+            for f in flaws
+            for p in (f.problem,)
         ]

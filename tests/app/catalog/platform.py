@@ -33,7 +33,10 @@ class Platform:
         self.processor = Processor(
             kinds,
             options.pop("rules", ALL_KINDS),
-            open_readers(ReaderSettings(folder / "data", allow=options.pop("allow", ()))),
+            open_readers(
+                ReaderSettings(folder / "data", allow=options.pop("allow", ())),
+                *options.pop("urls", ()),
+            ),
             Limits(),
         )
         self.writer = GraphWriter(

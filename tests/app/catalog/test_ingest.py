@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import orjson
 import pytest
 
 from app.catalog.locations import generated
@@ -499,6 +500,22 @@ def test_a_name_used_twice_in_a_file_is_told_but_is_no_failure(platform):
     assert platform.rows("SELECT * FROM problem") == []
 
 
+def test_a_location_that_was_asked_for_in_vain_is_read_if_it_appears_in_the_same_run(platform):
+    platform.write("root.yaml", document("one"))
+    inner = generated("file", str(platform.write("inner.yaml", document("two"))))
+    platform.source(inner, name="other")
+    platform.root("root.yaml")
+    ids = dict(platform.rows("SELECT ref, id FROM ref WHERE ref LIKE 'location:%'"))
+    inner_id = ids.pop(str(inner.ref))
+    platform.source(name="other")
+    location = {**inner.data, "spec": {"targets": ["./inner.yaml"]}}
+    platform.write("root.yaml", orjson.dumps(location).decode())
+
+    platform.ingest.locations([inner_id, *ids.values()])
+
+    assert platform.refs("component") == ["component:default/two"]
+
+
 # -- files of one Location that describe the same name --------------------------------------------
 
 
@@ -629,3 +646,83 @@ def test_an_entity_that_moves_to_another_file_of_its_location_stays_the_same(pla
     assert (one["metadata"]["uid"], one["spec"]["owner"]) == (uid, "b")
     place = one["metadata"]["annotations"]["backstage.io/managed-by-location"]
     assert (place, report.flaws) == (f"file:{path}", [])
+
+
+def test_a_file_named_by_two_targets_is_read_once_and_told_of_once(platform):
+    platform.write("a.yaml", document("one") + "---\n" + document("one", owner="team-b"))
+    platform.write(
+        "all.yml",
+        """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: all}
+        spec: {type: file, targets: [./a.yaml, ./*.yaml]}
+        """,
+    )
+
+    report = platform.root("all.yml")
+
+    assert len(report.flaws) == 1
+    assert len(platform.rows("SELECT * FROM problem")) == 1
+
+
+def test_what_is_not_valid_gives_way_to_another_file_of_its_location_and_is_told(platform, shared):
+    platform.write("a.yaml", document("one", lifecycle=5))
+    platform.write("b.yaml", document("one", owner="b"))
+
+    shared()
+    first = platform.rows("SELECT location, error FROM problem")
+    platform.write("c.yaml", document("two"))
+    shared()
+
+    assert owner(platform) == "b"
+    assert [place[-6:] for place, _ in first] == ["a.yaml"]
+    assert platform.rows("SELECT location, error FROM problem") == first
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_a_later_pattern_matches_keeps_its_name(platform, is_there):
+    platform.write(
+        "all.yml",
+        """\
+        apiVersion: backstage.io/v1alpha1
+        kind: Location
+        metadata: {name: all}
+        spec: {type: file, targets: [./a.yaml, './b*.yaml']}
+        """,
+    )
+    platform.write("a.yaml", document("two"))
+    held = platform.write("b1.yaml", document("one", owner="b"))
+    platform.root("all.yml")
+    platform.write("a.yaml", document("two") + "---\n" + document("one", owner="a"))
+    if not is_there:
+        held.unlink()
+
+    platform.root("all.yml")
+
+    assert owner(platform) == "b"
+
+
+def test_of_two_configured_locations_the_first_has_what_both_describe(platform):
+    names = [f"{number}.yaml" for number in range(6)]
+    for name in names:
+        platform.write(name, document("one", owner=name))
+    roots = [generated("file", str(platform.folder / name)) for name in names]
+
+    for some in (roots, roots[::-1]):
+        platform.source(*some, name="config")
+        assert owner(platform) == names[roots.index(some[0])]
+        platform.source(name="config")
+
+
+def test_a_problem_that_is_elsewhere_now_is_told_of_that_place(platform, shared):
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        platform.write(f"{name}.yaml", document(text))
+    shared()
+
+    platform.write("b.yaml", document("two"))
+    platform.write("c.yaml", document("one"))
+    shared()
+
+    taken = "SELECT location FROM problem WHERE error LIKE '%default/one is already%'"
+    assert [place[-6:] for (place,) in platform.rows(taken)] == ["c.yaml"]

@@ -12,6 +12,7 @@ from app.catalog.locations import generated
 from app.catalog.registered import MAX_TARGET
 from app.catalog.runs import BATCH
 from app.errors import ConflictError, InputError, NotFoundError
+from app.model.entity import CatalogFile
 from tests.app.catalog.web_catalog import component, location, open_catalog
 from tests.app.scm.web_server import web_server
 from tests.builders import ListIngestor
@@ -302,6 +303,22 @@ def test_a_location_that_moves_to_what_cannot_be_read_leaves_all_as_it_was(catal
     assert catalog.names() == ["a"]
     (item,) = catalog.served()[made.entity_ref]["status"]["items"]
     assert item["message"].startswith("NotFoundError: Unable to read url, no matching files found")
+
+
+def test_a_location_that_was_moved_is_not_taken_for_a_file_that_a_source_brings(
+    catalog, registered
+):
+    one = catalog.publish("/one.yaml", component("one"))
+    two = catalog.publish("/two.yaml", component("two"))
+    made = registered.register("url", one)
+    registered.move(made.id, "url", two)
+    catalog.work()
+
+    text = component("one").encode()
+    catalog.ingest.source("git", ListIngestor([CatalogFile(f"url:{one}", text)]))
+
+    assert catalog.names()[-1] == "two"
+    assert "one" not in catalog.names()
 
 
 def test_a_location_cannot_move_to_where_another_one_is(registered):
