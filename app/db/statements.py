@@ -76,7 +76,8 @@ class Statements:
         if self.is_sqlite:
             values = tuple(orjson.dumps(v).decode() if isinstance(v, list) else v for v in values)
             return self.connection.execute(_sqlite_text(sql), values)
-        return self.connection.execute(_postgres_text(sql), values, prepare=True)
+        # Documents would travel as hexadecimal text otherwise.
+        return self.connection.execute(_postgres_text(sql), values, prepare=True, binary=True)
 
     def _write_many(self, sql: str, rows: list[Row]) -> None:
         if self.is_sqlite:

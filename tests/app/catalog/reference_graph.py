@@ -145,8 +145,9 @@ class Reference:
     def say(self, parent: str, source: str, found: Found) -> bool:
         """Describe an entity; tell whether that changes what is served.
 
-        The first to describe it validly holds it. Descriptions from the same place share it, the
-        newest counts; one from elsewhere waits. What is not valid takes nothing, and loses nothing.
+        The first to describe it validly holds it. Descriptions from the same place share it, and
+        one that says something new counts; one from elsewhere waits. What is not valid takes
+        nothing, and loses nothing.
         """
         mine = self._own(parent, source, found.doc.ref)
         if mine is not None and mine.newest == found:
@@ -158,7 +159,11 @@ class Reference:
         if (
             found.doc.is_valid
             and holder is not mine
-            and (holder is None or holder.parent == ORPHAN or holder.newest.place == found.place)
+            and (
+                holder is None
+                or holder.parent == ORPHAN
+                or (holder.newest.place == found.place and holder.newest != found)
+            )
         ):
             if holder is not None:
                 holder.holds = False
@@ -172,10 +177,10 @@ class Reference:
         return mine.holds
 
     def drop(self, going: Iterable[Said], *, eager: bool) -> None:
-        """Take descriptions back: the oldest that waits takes over, or the entity goes.
+        """Take descriptions back: another one from there takes over, or the oldest.
 
-        With it goes all that only it led to. It stays as an orphan if orphans are kept, unless
-        somebody removed it on purpose.
+        Without one the entity goes, and with it all that only it led to. It stays as an orphan if
+        orphans are kept, unless somebody removed it on purpose.
         """
         gone = list(going)
         while gone:
@@ -189,7 +194,8 @@ class Reference:
     def _bequeath(self, said: Said, *, eager: bool) -> None:
         heirs = [s for s in self.of(said.ref) if s.valid and self._stands_without(s, said.ref)]
         if heirs:
-            min(heirs, key=lambda heir: heir.age).holds = True
+            place = said.newest.place
+            min(heirs, key=lambda heir: (heir.newest.place != place, heir.age)).holds = True
         elif self.keeps_orphans and not eager:
             said.parent = ORPHAN
             self.said.append(said)
