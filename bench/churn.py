@@ -39,7 +39,7 @@ from app.db.documents import DocumentCodec
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.statements import Statements
-from app.graph.past import Past
+from app.graph.past.snapshots import Past
 from app.model.documents import Limits
 from app.model.kinds import KindRegistry
 from app.model.query import Order

@@ -26,7 +26,7 @@ from app.db import sequence
 from app.db.documents import DocumentCodec
 from app.db.engine import Database
 from app.db.statements import Statements
-from app.graph.pushing import PushedSource
+from app.graph.push.pushed import PushedSource
 from app.model.documents import Limits
 from app.model.entity import Entity
 from app.model.kinds import Kind, KindRegistry

@@ -28,30 +28,30 @@ from app.catalog.replies import Sight
 from app.catalog.routes import catalog_routes
 from app.catalog.snapshot import Snapshots
 from app.catalog.validation import EntityValidator
-from app.graph.change_routes import add_change_routes
-from app.graph.change_stream import ChangeStreams
-from app.graph.explain_known import Schedule
-from app.graph.explain_routes import add_explain_routes
-from app.graph.explaining import Explainer
-from app.graph.feed import Feed
-from app.graph.ground import Grounds
-from app.graph.history import History
-from app.graph.history_routes import HistoryServices, add_history_routes
-from app.graph.past import Past
-from app.graph.past_routes import add_past_routes
-from app.graph.preview import PreviewService
-from app.graph.preview_routes import PreviewAccess, add_preview_routes
-from app.graph.push import PushService
-from app.graph.push_routes import SourceServices, add_source_routes
-from app.graph.queries import GraphQueries
-from app.graph.recent_changes import RecentChanges
-from app.graph.rehearsal import PreviewLimits, Rehearsals
+from app.graph.changes.feed import Feed
+from app.graph.changes.recent import RecentChanges
+from app.graph.changes.routes import add_change_routes
+from app.graph.changes.stream import ChangeStreams
+from app.graph.explain.known import Schedule
+from app.graph.explain.routes import add_explain_routes
+from app.graph.explain.service import Explainer
+from app.graph.history.routes import HistoryServices, add_history_routes
+from app.graph.history.service import History
+from app.graph.history.undo import Undo
+from app.graph.past.routes import add_past_routes
+from app.graph.past.snapshots import Past
+from app.graph.preview.rehearsal import PreviewLimits, Rehearsals
+from app.graph.preview.routes import PreviewAccess, add_preview_routes
+from app.graph.preview.service import PreviewService
+from app.graph.push.routes import SourceServices, add_source_routes
+from app.graph.push.service import PushService
 from app.graph.routes import graph_routes
 from app.graph.sources import Sources
-from app.graph.undo import Undo
-from app.graph.walk_routes import add_walk_routes
-from app.graph.webhook_routes import add_webhook_routes
-from app.graph.webhook_service import WebhookService
+from app.graph.walks.ground import Grounds
+from app.graph.walks.routes import add_walk_routes
+from app.graph.walks.service import GraphQueries
+from app.graph.webhooks.routes import add_webhook_routes
+from app.graph.webhooks.service import WebhookService
 from app.settings import Settings
 from app.sync.service import Source
 from app.sync.worker import FILES_EVERY

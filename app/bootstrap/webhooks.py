@@ -8,11 +8,11 @@ from app.bootstrap.catalog import Catalog
 from app.catalog.filters import read_filters
 from app.db.leases import Leases
 from app.errors import ConfigError, InputError
-from app.graph.changes import Lens
-from app.graph.deliveries import Deliveries
-from app.graph.feed import Feed
-from app.graph.webhook_metrics import WebhookMetrics
-from app.graph.webhooks import Webhook
+from app.graph.changes.change import Lens
+from app.graph.changes.feed import Feed
+from app.graph.webhooks.deliveries import Deliveries
+from app.graph.webhooks.metrics import WebhookMetrics
+from app.graph.webhooks.webhook import Webhook
 from app.settings import Settings, WebhookSettings
 
 

@@ -16,7 +16,7 @@ from app.cli.output import note
 from app.cli.preview_formats import FORMATS
 from app.cli.server import Server
 from app.cli.server_options import server_options
-from app.graph.preview_json import CONCERNS, concerns
+from app.graph.preview.json_form import CONCERNS, concerns
 from app.model.kinds import KindRegistry
 
 _NEVER = "never"

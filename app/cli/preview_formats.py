@@ -12,8 +12,8 @@ from rich.text import Text
 from app.cli.lint_formats import escaped, escaped_property
 from app.cli.output import console, note, print_json, printable
 from app.cli.release import release
-from app.graph.preview_markdown import effect_markdown
-from app.graph.preview_sarif import effect_sarif
+from app.graph.preview.markdown import effect_markdown
+from app.graph.preview.sarif import effect_sarif
 
 Effect: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = Callable[[str], str]

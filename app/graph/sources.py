@@ -11,8 +11,8 @@ import orjson
 from app.catalog.writing import GraphWriter
 from app.db.instants import instant
 from app.errors import NotFoundError
-from app.graph.push_store import PushRow, PushStore, RunRow
-from app.graph.pushing import PREFIX
+from app.graph.push.pushed import PREFIX
+from app.graph.push.store import PushRow, PushStore, RunRow
 
 
 @dataclass(frozen=True, slots=True)

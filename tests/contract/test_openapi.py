@@ -16,14 +16,12 @@ from app.catalog import location_schemas, schemas
 from app.config import load_config
 from app.db.engine import open_database
 from app.db.migrate import migrate
-from app.graph import (
-    change_schemas,
-    past_schemas,
-    preview_schemas,
-    push_schemas,
-    walk_schemas,
-    webhook_routes,
-)
+from app.graph.changes import schemas as change_schemas
+from app.graph.past import schemas as past_schemas
+from app.graph.preview import schemas as preview_schemas
+from app.graph.push import schemas as push_schemas
+from app.graph.walks import schemas as walk_schemas
+from app.graph.webhooks import routes as webhook_routes
 from app.settings import read_settings
 from app.web.checks import type_of
 from app.web.lifecycle import Lifecycle

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.graph.receiver import SECRET, Receiver, receiver
 from tests.app.graph.serving import Reader
+from tests.app.graph.webhooks.receiver import SECRET, Receiver, receiver
 from tests.e2e.running import ACCESS, RULES, Platform, component, seconds_until, serving
 
 FILES = 6

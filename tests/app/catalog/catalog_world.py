@@ -13,9 +13,9 @@ from app.catalog.registered import RegisteredLocations
 from app.catalog.runs import Guard
 from app.db.statements import Statements
 from app.errors import NotFoundError
-from app.graph.change_log import ChangeLog
-from app.graph.push import PushOptions, PushService
-from app.graph.pushing import Push, PushedSource
+from app.graph.changes.log import ChangeLog
+from app.graph.push.pushed import Push, PushedSource
+from app.graph.push.service import PushOptions, PushService
 from app.model.entity import CatalogFile, Entity
 from app.ports import Content, Reading
 from app.scm.addresses import resolve_url

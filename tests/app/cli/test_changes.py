@@ -11,16 +11,16 @@ import pytest
 from app.cli.event_text import read_events
 from app.db.engine import open_database
 from app.db.statements import Statements
-from app.graph.change_routes import add_change_routes
-from app.graph.change_stream import ChangeStreams
-from app.graph.recent_changes import RecentChanges
+from app.graph.changes.recent import RecentChanges
+from app.graph.changes.routes import add_change_routes
+from app.graph.changes.stream import ChangeStreams
 from app.graph.routes import graph_routes
-from app.graph.webhook_routes import add_webhook_routes
-from app.graph.webhook_service import WebhookService
-from app.graph.webhook_store import HookRow, WebhookStore
-from app.graph.webhooks import Webhook
+from app.graph.webhooks.routes import add_webhook_routes
+from app.graph.webhooks.service import WebhookService
+from app.graph.webhooks.store import HookRow, WebhookStore
+from app.graph.webhooks.webhook import Webhook
 from tests.app.cli.command import run, run_json, start
-from tests.app.graph.feed_graph import FeedGraph
+from tests.app.graph.changes.feed_graph import FeedGraph
 from tests.app.graph.serving import serving
 from tests.app.web.plugins import application, barrier
 

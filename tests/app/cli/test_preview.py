@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.cli.command import component, document, run, run_json
 from tests.app.cli.write_server import write_server
-from tests.app.graph.repository import BASE
+from tests.app.graph.preview.repository import BASE
 
 WEB = "component:default/web"
 ADDRESS = "a@example.org"

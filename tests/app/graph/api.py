@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from app.catalog.replies import Sight
 from app.catalog.snapshot import Snapshots
-from app.graph.history import History
-from app.graph.history_routes import HistoryServices, add_history_routes
-from app.graph.past import Past
-from app.graph.past_routes import add_past_routes
+from app.graph.history.routes import HistoryServices, add_history_routes
+from app.graph.history.service import History
+from app.graph.history.undo import Undo
+from app.graph.past.routes import add_past_routes
+from app.graph.past.snapshots import Past
 from app.graph.routes import graph_routes
-from app.graph.undo import Undo
 from app.model.query import EVERYTHING
 from tests.app.web.plugins import USER, application, barrier
 

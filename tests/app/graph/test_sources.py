@@ -11,8 +11,8 @@ from app.db.statements import Statements
 from app.errors import NotFoundError
 from app.graph.sources import Sources, source_json, sources_json
 from app.sync.store import SyncStore
-from tests.app.graph.repository import RepositoryPlatform
-from tests.app.graph.test_push import Cmdb, entity
+from tests.app.graph.preview.repository import RepositoryPlatform
+from tests.app.graph.push.test_service import Cmdb, entity
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -10,14 +10,14 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.catalog.replies import Sight, everything
 from app.catalog.snapshot import Snapshots
-from app.graph.explain_known import Schedule
-from app.graph.explain_routes import add_explain_routes
-from app.graph.explaining import Explainer
-from app.graph.ground import Grounds
-from app.graph.queries import GraphQueries
+from app.graph.explain.known import Schedule
+from app.graph.explain.routes import add_explain_routes
+from app.graph.explain.service import Explainer
 from app.graph.routes import graph_routes
-from app.graph.walk import WalkLimits
-from app.graph.walk_routes import add_walk_routes
+from app.graph.walks.ground import Grounds
+from app.graph.walks.routes import add_walk_routes
+from app.graph.walks.service import GraphQueries
+from app.graph.walks.walk import WalkLimits
 from tests.app.catalog.platform import Platform
 from tests.app.web.plugins import USER, application, barrier
 

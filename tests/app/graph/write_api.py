@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from app.catalog.rules import Rules
 from app.catalog.runs import Guard
-from app.graph.preview import PreviewService
-from app.graph.preview_routes import PreviewAccess, add_preview_routes
-from app.graph.push import PushService
-from app.graph.push_routes import SourceServices, add_source_routes
-from app.graph.pushing import PushedSource
+from app.graph.preview.routes import PreviewAccess, add_preview_routes
+from app.graph.preview.service import PreviewService
+from app.graph.push.pushed import PushedSource
+from app.graph.push.routes import SourceServices, add_source_routes
+from app.graph.push.service import PushService
 from app.graph.routes import graph_routes
 from app.graph.sources import Sources
 from app.model.query import EVERYTHING
-from tests.app.graph.repository import ALLOWED, RepositoryPlatform
+from tests.app.graph.preview.repository import ALLOWED, RepositoryPlatform
 from tests.app.web.plugins import USER, application, barrier
 
 SOURCE_URL = "https://callboard.example.org/api/graph/sources/cmdb"

@@ -6,8 +6,8 @@ import pytest
 
 from app.db.leases import Leases
 from app.sync.service import SyncService
-from tests.app.graph.repository import RepositoryPlatform
-from tests.app.graph.test_push import Cmdb, entity
+from tests.app.graph.preview.repository import RepositoryPlatform
+from tests.app.graph.push.test_service import Cmdb, entity
 from tests.builders import ListIngestor, component
 
 

@@ -1,0 +1,1 @@
+"""The change feed: what happened to entities, page by page and as it happens."""

@@ -1,0 +1,1 @@
+"""Why an entity is as it is, or is not."""

@@ -1,0 +1,1 @@
+"""The history of entities: their changes, what differs between versions, taking changes back."""

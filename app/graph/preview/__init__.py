@@ -1,0 +1,1 @@
+"""What changed files would do to the graph, before they are merged."""

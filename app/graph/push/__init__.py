@@ -1,0 +1,1 @@
+"""Sources that compute their entities elsewhere and push them."""

@@ -1,0 +1,1 @@
+"""What is connected: neighbours, impact, paths, and walks of any kind."""

@@ -1,0 +1,1 @@
+"""Outgoing webhooks: what happens, told to those who asked for it."""
