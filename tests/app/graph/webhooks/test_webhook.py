@@ -16,7 +16,7 @@ from app.graph.webhooks.sending import LONGEST_WAIT, seconds_of
 from app.graph.webhooks.webhook import Webhook, make_delivery, request_headers, sign
 from tests.app.graph.webhooks import receiver
 
-PAGE = (Path(__file__).parents[3] / "docs" / "changes.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs" / "changes.md").read_text()
 SECRET = "a-secret-of-the-receiver"
 HOOK = Webhook("ci", "https://ada:hunter22@ci.example.org:8443/x?key=hunter22", SECRET)
 
