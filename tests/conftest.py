@@ -21,15 +21,16 @@ from sqlalchemy.engine import make_url
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 
-# `--hypothesis-profile=nightly` gives tests of rules that take it twenty times as many steps.
-settings.register_profile("nightly", deadline=None, print_blob=True)
+# The same examples every time, so that a change is judged by what it changes.
+# `--hypothesis-profile=nightly` looks for others, and for longer: tests ask for its `max_examples`.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("nightly", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("steady")
 
 _names = itertools.count()
 NEW_LINEAGE = "UPDATE sequence SET lineage = '{}'"
 # What a test leaves behind is thrown away, so nothing needs to reach the disk.
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
-# `python -m pytest --hypothesis-profile=nightly` looks longer; tests ask for its `max_examples`.
-settings.register_profile("nightly", max_examples=1000, deadline=None)
 MEMORY, ENOUGH = Path("/dev/shm"), 1 << 30  # noqa: S108 - a private folder is made in it
 
 

@@ -336,11 +336,11 @@ class Reference:
                     first = had[ref] if keeps else rivals[0]
                 else:
                     valid = (other for other in rivals if wants[other][ref].is_valid)
-                    first = next(valid, rivals[-1])
+                    first = next(valid, rivals[0])
                 if place != first:
                     taken.append(Trouble("taken", place, ref))
-                if place == first or (ref not in had and rivals.index(place) < rivals.index(first)):
-                    # One that never was valid has nothing to lose, but it was there first.
+                if place == first or (ref not in had and place == rivals[0]):
+                    # Until there is one that is valid, the first one is told of.
                     written.append(Found(doc, place, origin))
         return written, taken
 
