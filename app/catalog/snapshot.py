@@ -192,8 +192,7 @@ class Snapshots:
             return
         with self.files.turn(COLUMNS):
             self.refresh()
-            with self.open() as snapshot:
-                about = {**_about(snapshot.store, self.index.base_seq), "at": time.time()}
+            about = {**self._about_base(), "at": time.time()}
             self.files.write(self.index.packed(about))
             made()
             self.index.warm(columns)
@@ -249,9 +248,7 @@ class Snapshots:
         self.adopt()
         if self._exchange(files):
             return
-        with self.open() as snapshot:
-            about = _about(snapshot.store, self.index.base_seq)
-        files.write(self.index.packed({**about, "at": time.time()}))
+        files.write(self.index.packed({**self._about_base(), "at": time.time()}))
         self._exchange(files)
 
     def _exchange(self, files: IndexFiles) -> bool:
@@ -259,12 +256,15 @@ class Snapshots:
         packed = files.read()
         if packed is None or _seq_of(packed.about) != self.index.base_seq:
             return False
-        with self.open() as snapshot:
-            about = _about(snapshot.store, self.index.base_seq)
-        if not _is_of(packed.about, about):
+        if not _is_of(packed.about, self._about_base()):
             return False
         self.index.exchange(packed)
         return True
+
+    def _about_base(self) -> dict[str, Any]:
+        """Write down which state of the database the base of this process's index is of."""
+        with self.open() as snapshot:
+            return _about(snapshot.store, self.index.base_seq)
 
     def _load_documents(self, ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         with self.open() as snapshot:

@@ -36,6 +36,9 @@ PAGE_SIZE = 32_768
 # A large ingestion changes the same pages again and again: what is in the log is written once.
 WAL_BYTES = 32 * 1024 * 1024
 MMAP_SIZE = 1 << 31
+# Readers find pages in the mapped file. Transactions change many pages; what does not fit is
+# written before the end, and read again.
+READER_CACHE_KIB, WRITER_CACHE_KIB = 8192, 16384
 
 
 # A server that is not there is noticed within seconds; one that vanishes without a word (a machine
@@ -176,12 +179,10 @@ def _sqlite_engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver must not begin transactions by itself: `begin()` and `snapshot()` do.
     connection.isolation_level = None
-    configure_sqlite(connection)
-    # Transactions change many pages; what does not fit is written before the end, and read again.
-    connection.execute("PRAGMA cache_size = -16384")
+    configure_sqlite(connection, cache_kib=WRITER_CACHE_KIB)
 
 
-def configure_sqlite(connection: sqlite3.Connection) -> None:
+def configure_sqlite(connection: sqlite3.Connection, cache_kib: int = READER_CACHE_KIB) -> None:
     """Set what every connection to our file needs; also used for held raw connections."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -192,7 +193,7 @@ def configure_sqlite(connection: sqlite3.Connection) -> None:
         "synchronous = NORMAL",
         "foreign_keys = ON",
         f"mmap_size = {MMAP_SIZE}",
-        "cache_size = -8192",
+        f"cache_size = -{cache_kib}",
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
